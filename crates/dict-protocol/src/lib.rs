@@ -6,5 +6,14 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod clock;
+pub mod connection;
+pub mod crc;
+pub mod decoder;
+pub mod frame;
+pub mod limits;
+pub mod output;
+pub mod packet;
+pub mod pattern;
 pub mod record;
 pub mod time;
