@@ -78,7 +78,7 @@ impl Default for Limits {
             requests: 1_000,
             deadline: Duration::from_secs(3_600),
             latest_output: 256 << 10,
-            every_output: 8 << 20,
+            every_output: 4 << 20,
             durable_output: 8 << 20,
             spool_updates: 1_000_000,
             spool: 64 << 20,

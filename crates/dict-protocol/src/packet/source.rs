@@ -41,6 +41,8 @@ packet! {
         epoch: u64,
         /// The epoch before it that this writer knows of; 0: none.
         previous: u64,
+        /// The last update that this writer made in the epoch; 0: none yet. So the hub knows what there is to ask for.
+        newest: u64,
         /// What acknowledgements are to mean.
         level: Level,
         /// The rest of an epoch that is over: for loggers only, no live writer.
