@@ -25,6 +25,21 @@ pub struct Stream {
     pub epoch: u64,
 }
 
+/// How far a timeline holds one epoch of one source: what it tells a recorder at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The source's name, as in [`Stream::source`].
+    pub source: String,
+    /// The writer's life.
+    pub epoch: u64,
+    /// The last sequence that is held, or covered by a gap that moved the position.
+    pub sequence: u64,
+    /// That last one is the epoch's End.
+    pub ended: bool,
+    /// The time of that last one's row ([`Entry::time`]).
+    pub time: Time,
+}
+
 /// Whose clock said what, about one update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp {
@@ -119,8 +134,16 @@ pub enum EntryKind {
         missing: Missing,
     },
     /// Nothing but a gap, from `missing` to the beginning of this epoch; `sequence` is 0 and the body is empty.
+    ///
+    /// It moves no position: its epoch may be held further already.
     Gap {
         /// What is not there.
+        missing: Missing,
+    },
+    /// An update or State whose body is neither a patch nor a dictionary: a gap up to `sequence` with the reason
+    /// [`GapReason::Unreadable`]. The body is what came, to be set aside for people to look at.
+    Unreadable {
+        /// What is not there for that.
         missing: Missing,
     },
 }
@@ -147,6 +170,8 @@ pub struct Entry {
 }
 
 /// Entries in the order in which they are to be stored, and their bytes.
+///
+/// It is stored whole or not at all: an entry and the gap before it stand in the same batch.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Streams that entries of this batch are the first to use.
