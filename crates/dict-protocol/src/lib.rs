@@ -6,14 +6,18 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod change;
 pub mod clock;
 pub mod connection;
 pub mod crc;
 pub mod decoder;
+pub mod encoding;
 pub mod frame;
 pub mod limits;
 pub mod output;
 pub mod packet;
 pub mod pattern;
+pub mod raw;
 pub mod record;
 pub mod time;
+pub mod value;
