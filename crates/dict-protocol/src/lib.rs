@@ -20,4 +20,5 @@ pub mod pattern;
 pub mod raw;
 pub mod record;
 pub mod time;
+pub mod typed;
 pub mod value;

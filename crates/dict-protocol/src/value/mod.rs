@@ -282,6 +282,8 @@ impl<T: Into<Value>> FromIterator<T> for Value {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]

@@ -174,6 +174,8 @@ impl<'de> Deserialize<'de> for Integer {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use crate::dictionary;
     use crate::value::{Dictionary, Value};
 
