@@ -1,0 +1,268 @@
+//! One connection's socket and its state. Everything here is about one connection; nothing calls the application.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+use socket2::SockRef;
+
+use crate::application::{Closed, Via};
+use crate::platform;
+use crate::token::{Key, Token};
+
+/// | phase | application knows it | input | output |
+/// |---|---|---|---|
+/// | `Connecting` | no | | |
+/// | `Open` | yes | received | written |
+/// | `Draining` | yes | discarded | written, then `Lingering` or closed |
+/// | `Lingering` | yes | discarded up to its end, then closed | none; the peer was told so |
+/// | `Closing` | yes | none | none; closed before the turn ends |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Connecting,
+    Open,
+    Draining(Initiator),
+    Lingering,
+    Closing(Initiator),
+}
+
+/// Who ended a connection first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Initiator {
+    Application,
+    Peer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Nothing is known to be readable; an event will tell.
+    Waiting,
+    /// Something may be readable.
+    Ready,
+    /// The application wants nothing for now.
+    Paused { ready: bool },
+    /// The peer has ended it.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Written whenever there is any.
+    Direct,
+    /// The system takes no more for now; an event will tell when it does. Interest in writing is registered.
+    Blocked,
+    /// The event came, and what was left is to be written. Interest in writing is registered still.
+    Resumed,
+    /// Writing failed. What the peer sent before is still to be read.
+    Broken(io::Error),
+}
+
+/// What a read brought.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Bytes(usize),
+    Nothing,
+    End,
+    Failed(io::Error),
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) via: Via,
+    pub(crate) phase: Phase,
+    pub(crate) input: Input,
+    pub(crate) output: Output,
+    /// The system hinted at the end of input: no further event needs to tell about it, so reading goes on to the end.
+    pub(crate) hung_up: bool,
+    /// Whether the connection stands in the queue for reading.
+    pub(crate) in_reads: bool,
+    /// Whether the connection stands in the queue for writing.
+    pub(crate) in_writes: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, via: Via, phase: Phase) -> Self {
+        Self {
+            stream,
+            peer,
+            via,
+            phase,
+            input: Input::Waiting,
+            output: Output::Direct,
+            hung_up: false,
+            in_reads: false,
+            in_writes: false,
+        }
+    }
+
+    /// Asks for events. A connection that is being made is writable when that is over.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = match self.phase {
+            Phase::Connecting => Interest::READABLE | Interest::WRITABLE,
+            _ => Interest::READABLE,
+        };
+        registry.register(&mut self.stream, Key::connection(token).into(), interest)
+    }
+
+    pub(crate) fn deregister(&mut self, registry: &Registry) {
+        // The socket is dropped next, which does the same; a failure changes nothing.
+        let _ = registry.deregister(&mut self.stream);
+    }
+
+    /// Whether an attempt to connect has succeeded (`Some(Ok)`), failed, or is not over. That a socket is writable does
+    /// not tell.
+    pub(crate) fn connected(&self) -> Option<io::Result<()>> {
+        match self.stream.take_error() {
+            Ok(Some(error)) | Err(error) => return Some(Err(error)),
+            Ok(None) => {}
+        }
+        match self.stream.peer_addr() {
+            // A system may connect a socket with itself where a port of the range for outgoing connections has no
+            // listener: that would keep the real one from ever having its port.
+            Ok(peer) if self.stream.local_addr().is_ok_and(|local| local == peer) => {
+                Some(Err(io::ErrorKind::ConnectionRefused.into()))
+            }
+            Ok(_) => Some(Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// An attempt to connect succeeded: from here on the connection is like an accepted one.
+    pub(crate) fn open(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.phase = Phase::Open;
+        self.stream.set_nodelay(true)?;
+        self.set_write_interest(registry, token, false)
+    }
+
+    /// Reads once.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Received {
+        self.input = Input::Waiting;
+        match ignoring_interruptions(|| self.stream.read(buffer)) {
+            Ok(0) => {
+                self.input = Input::Ended;
+                Received::End
+            }
+            Ok(length) => {
+                if length == buffer.len() || self.hung_up || !platform::SHORT_TRANSFER_REARMS {
+                    self.input = Input::Ready;
+                }
+                Received::Bytes(length)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.hung_up = false;
+                Received::Nothing
+            }
+            Err(error) => Received::Failed(error),
+        }
+    }
+
+    /// Writes once; 0 if the system takes nothing now.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match ignoring_interruptions(|| self.stream.write(bytes)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            result => result,
+        }
+    }
+
+    /// Waits for the system to take output again.
+    pub(crate) fn block_output(&mut self, registry: &Registry, token: Token) {
+        let registered = matches!(self.output, Output::Blocked | Output::Resumed);
+        self.output = Output::Blocked;
+        if registered && platform::SHORT_TRANSFER_REARMS {
+            return;
+        }
+        if let Err(error) = self.set_write_interest(registry, token, true) {
+            self.output = Output::Broken(error);
+        }
+    }
+
+    /// There is no output left to wait for.
+    pub(crate) fn unblock_output(&mut self, registry: &Registry, token: Token) {
+        if matches!(self.output, Output::Blocked | Output::Resumed) {
+            self.output = Output::Direct;
+            if let Err(error) = self.set_write_interest(registry, token, false) {
+                self.output = Output::Broken(error);
+            }
+        }
+    }
+
+    /// Tells the peer that nothing follows.
+    pub(crate) fn end_output(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Whether the application's output can be written now.
+    pub(crate) fn takes_output(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Draining(_))
+            && matches!(self.output, Output::Direct | Output::Resumed)
+    }
+
+    /// Who ended the connection, if it is ended now.
+    pub(crate) fn initiator(&self) -> Initiator {
+        match self.phase {
+            Phase::Draining(initiator) | Phase::Closing(initiator) => initiator,
+            Phase::Lingering => Initiator::Application,
+            Phase::Connecting | Phase::Open if self.input == Input::Ended => Initiator::Peer,
+            Phase::Connecting | Phase::Open => Initiator::Application,
+        }
+    }
+
+    /// Why the connection is closed, for the application; `drained` is whether it has no output left.
+    pub(crate) fn reason(&mut self, drained: bool) -> Closed {
+        match (std::mem::replace(&mut self.output, Output::Direct), self.initiator()) {
+            (Output::Broken(error), _) => Closed::Failed(error),
+            (_, Initiator::Peer) => Closed::ByPeer,
+            (_, Initiator::Application) => Closed::Asked { drained },
+        }
+    }
+
+    /// The socket's pending error.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        self.stream.take_error().unwrap_or_else(Some)
+    }
+
+    /// Makes closing the socket reset the connection.
+    pub(crate) fn reset_on_close(&self) {
+        if let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
+            tracing::debug!(peer = %self.peer, %error, "cannot reset the connection; it is closed in order");
+        }
+    }
+
+    fn set_write_interest(&mut self, registry: &Registry, token: Token, write: bool) -> io::Result<()> {
+        let interest = if write { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        registry.reregister(&mut self.stream, Key::connection(token).into(), interest)
+    }
+}
+
+pub(crate) fn ignoring_interruptions<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 128, "{} bytes", size_of::<Connection>());
+    }
+
+    #[test]
+    fn interrupted_operations_are_repeated() {
+        let mut left = 3;
+        let result = ignoring_interruptions(|| {
+            left -= 1;
+            if left > 0 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(left) }
+        });
+        assert_eq!(result.unwrap(), 0);
+    }
+}

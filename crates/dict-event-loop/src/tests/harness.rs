@@ -1,0 +1,314 @@
+//! An application that sends back what it gets and tells what happens to it, on a loop in a thread of its own.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use dict_protocol::time::Instant;
+
+use crate::*;
+
+/// Longer than anything takes on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) enum Event {
+    Opened(Token, Via),
+    Received(Token, Vec<u8>),
+    InputEnded(Token),
+    Closed(Token, Closed),
+    LinkFailed(LinkId, LinkError, Option<Duration>),
+}
+
+type Command = Box<dyn FnOnce(&mut Echo, &mut Io<'_>) + Send>;
+
+pub(super) struct Echo {
+    events: Sender<Event>,
+    commands: Receiver<Command>,
+    pub(super) outputs: HashMap<Token, Vec<u8>>,
+    /// Connections of this listener are read and not answered, nor told of.
+    pub(super) sink: Option<ListenerId>,
+    sinks: Vec<Token>,
+    pub(super) keep_open_after_input: bool,
+    received_this_turn: Vec<Token>,
+    written_this_turn: Vec<Token>,
+    pub(super) turns: u64,
+    pub(super) sunk: u64,
+    pub(super) partial_writes: u64,
+    pub(super) timer: Option<(Instant, Duration)>,
+    pub(super) ticks: u64,
+}
+
+impl Application for Echo {
+    fn opened(&mut self, _: &mut Io<'_>, token: Token, via: Via, _: SocketAddr) {
+        if self.sink.is_some_and(|sink| via == Via::Listener(sink)) {
+            self.sinks.push(token);
+        } else {
+            self.tell(Event::Opened(token, via));
+        }
+        assert!(self.outputs.insert(token, Vec::new()).is_none(), "{token} is opened twice");
+    }
+
+    fn received(&mut self, io: &mut Io<'_>, token: Token, bytes: &[u8]) {
+        assert!(!bytes.is_empty());
+        assert!(!self.received_this_turn.contains(&token), "two reads of {token} in one turn");
+        self.received_this_turn.push(token);
+        if self.sinks.contains(&token) {
+            self.sunk += bytes.len() as u64;
+            return;
+        }
+        self.outputs
+            .get_mut(&token)
+            .expect("bytes come in between opened and closed")
+            .extend_from_slice(bytes);
+        self.tell(Event::Received(token, bytes.to_vec()));
+        io.write(token);
+    }
+
+    fn input_ended(&mut self, io: &mut Io<'_>, token: Token) {
+        self.tell(Event::InputEnded(token));
+        if !self.keep_open_after_input {
+            io.close(token, Close::Drain);
+        }
+    }
+
+    fn output(&mut self, token: Token) -> &[u8] {
+        self.outputs.get(&token).expect("output is asked for between opened and closed")
+    }
+
+    fn written(&mut self, _: &mut Io<'_>, token: Token, length: usize) {
+        assert!(length > 0);
+        assert!(!self.written_this_turn.contains(&token), "two writes to {token} in one turn");
+        self.written_this_turn.push(token);
+        let output = self.outputs.get_mut(&token).expect("output is written between opened and closed");
+        output.drain(..length);
+        self.partial_writes += u64::from(!output.is_empty());
+    }
+
+    fn closed(&mut self, _: &mut Io<'_>, token: Token, reason: Closed) {
+        assert!(self.outputs.remove(&token).is_some(), "{token} is closed and was not open");
+        if !self.sinks.contains(&token) {
+            self.tell(Event::Closed(token, reason));
+        }
+    }
+
+    fn link_failed(&mut self, _: &mut Io<'_>, link: LinkId, error: LinkError, retry_in: Option<Duration>) {
+        self.tell(Event::LinkFailed(link, error, retry_in));
+    }
+
+    fn woken(&mut self, io: &mut Io<'_>) {
+        while let Ok(command) = self.commands.try_recv() {
+            command(self, io);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.timer.map(|(due, _)| due)
+    }
+
+    fn timeout(&mut self, io: &mut Io<'_>) {
+        let (due, interval) = self.timer.expect("a timer was set");
+        assert!(due <= io.now().instant);
+        self.timer = Some((io.now().instant + interval, interval));
+        self.ticks += 1;
+    }
+
+    fn end_of_turn(&mut self, _: &mut Io<'_>) {
+        self.turns += 1;
+        self.received_this_turn.clear();
+        self.written_this_turn.clear();
+    }
+}
+
+impl Echo {
+    fn tell(&self, event: Event) {
+        // A test that has seen enough is gone.
+        let _ = self.events.send(event);
+    }
+}
+
+/// A loop with an [`Echo`] in a thread.
+pub(super) struct Running {
+    pub(super) waker: Waker,
+    pub(super) address: SocketAddr,
+    pub(super) events: Receiver<Event>,
+    commands: Sender<Command>,
+    thread: Option<JoinHandle<Echo>>,
+}
+
+impl Running {
+    pub(super) fn start() -> Self {
+        Self::with_settings(Settings::default())
+    }
+
+    pub(super) fn with_settings(settings: Settings) -> Self {
+        let mut event_loop = EventLoop::with_settings(settings).unwrap();
+        let address = event_loop.io().listen(&"127.0.0.1:0".parse().unwrap()).unwrap().address;
+        let waker = event_loop.waker();
+        let (commands, for_application) = mpsc::channel();
+        let (sender, events) = mpsc::channel();
+        let echo = Echo::new(sender, for_application);
+        let thread = thread::spawn(move || event_loop.run(echo).unwrap());
+        Self { waker, address, events, commands, thread: Some(thread) }
+    }
+
+    /// Runs `command` in the loop's thread and waits for its result.
+    pub(super) fn call<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut Echo, &mut Io<'_>) -> R + Send + 'static,
+    ) -> R {
+        let (sender, result) = mpsc::channel();
+        let command = move |echo: &mut Echo, io: &mut Io<'_>| sender.send(command(echo, io)).unwrap();
+        self.commands.send(Box::new(command)).unwrap();
+        self.waker.wake();
+        result.recv_timeout(PATIENCE).expect("the loop comes to the command")
+    }
+
+    pub(super) fn client(&self) -> TcpStream {
+        client(self.address)
+    }
+
+    /// Connects, and waits for the loop to know it.
+    pub(super) fn opened_client(&self) -> (TcpStream, Token) {
+        let client = self.client();
+        let token = self.opened().0;
+        (client, token)
+    }
+
+    pub(super) fn event(&self) -> Event {
+        self.events.recv_timeout(PATIENCE).expect("an event comes")
+    }
+
+    pub(super) fn opened(&self) -> (Token, Via) {
+        loop {
+            if let Event::Opened(token, via) = self.event() {
+                return (token, via);
+            }
+        }
+    }
+
+    pub(super) fn closed(&self) -> (Token, Closed) {
+        loop {
+            if let Event::Closed(token, reason) = self.event() {
+                return (token, reason);
+            }
+        }
+    }
+
+    pub(super) fn link_failed(&self) -> (LinkId, LinkError, Option<Duration>) {
+        loop {
+            if let Event::LinkFailed(link, error, retry_in) = self.event() {
+                return (link, error, retry_in);
+            }
+        }
+    }
+
+    /// What is received on `token` until there are `length` bytes of it.
+    pub(super) fn received(&self, token: Token, length: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < length {
+            if let Event::Received(from, bytes) = self.event()
+                && from == token
+            {
+                all.extend(bytes);
+            }
+        }
+        all
+    }
+
+    pub(super) fn send(&self, token: Token, bytes: Vec<u8>) {
+        self.call(move |echo, io| {
+            echo.outputs.get_mut(&token).expect("the connection is open").extend(bytes);
+            io.write(token);
+        });
+    }
+
+    /// Ends the loop in order and waits for that.
+    pub(super) fn stop(mut self) -> Echo {
+        let thread = self.thread.take().expect("it is taken only here and in drop");
+        self.call(|_, io| io.stop());
+        thread.join().expect("the loop does not panic")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = self.commands.send(Box::new(|_, io| io.stop_now()));
+            self.waker.wake();
+            // A panic there is the cause of the one here, if there is one.
+            if thread.join().is_err() && !thread::panicking() {
+                panic!("the loop panicked");
+            }
+        }
+    }
+}
+
+impl Echo {
+    pub(super) fn new(events: Sender<Event>, commands: Receiver<Command>) -> Self {
+        Self {
+            events,
+            commands,
+            outputs: HashMap::new(),
+            sink: None,
+            sinks: Vec::new(),
+            keep_open_after_input: false,
+            received_this_turn: Vec::new(),
+            written_this_turn: Vec::new(),
+            turns: 0,
+            sunk: 0,
+            partial_writes: 0,
+            timer: None,
+            ticks: 0,
+        }
+    }
+
+    /// An application for a loop in the test's own thread.
+    pub(super) fn alone() -> (Self, Receiver<Event>) {
+        let (sender, events) = mpsc::channel();
+        (Self::new(sender, mpsc::channel().1), events)
+    }
+}
+
+pub(super) fn client(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_write_timeout(Some(PATIENCE)).unwrap();
+    client.set_nodelay(true).unwrap();
+    client
+}
+
+/// Bytes of which each part differs from the others.
+pub(super) fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u32).map(|position| (position.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// Sends `bytes` from another thread, so that they can be read back here meanwhile.
+pub(super) fn send_meanwhile(stream: &TcpStream, bytes: Vec<u8>) -> JoinHandle<TcpStream> {
+    let mut stream = stream.try_clone().unwrap();
+    thread::spawn(move || {
+        stream.write_all(&bytes).unwrap();
+        stream
+    })
+}
+
+/// Runs `body` in a process of its own with another limit of open files (`ulimit -n`); `name` is the test's.
+#[cfg(unix)]
+pub(super) fn with_descriptors(limit: &str, name: &str, body: impl FnOnce()) {
+    const MARK: &str = "DICTWIRE_TEST_WITH_DESCRIPTORS";
+    if std::env::var_os(MARK).is_some() {
+        return body();
+    }
+    let script = format!("ulimit -n {limit} && exec \"$0\" --exact \"$1\" --nocapture");
+    let status = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(MARK, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed with {limit} descriptors");
+}

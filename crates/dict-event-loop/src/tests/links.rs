@@ -1,0 +1,156 @@
+//! Connections that the loop makes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use super::harness::{Event, Running};
+use crate::*;
+
+fn impatient() -> Settings {
+    Settings {
+        connect_timeout: Duration::from_millis(100),
+        retry_least: Duration::from_millis(1),
+        retry_most: Duration::from_millis(10),
+        ..Settings::default()
+    }
+}
+
+/// A port on which nobody listens, and which nobody else can have meanwhile.
+fn reserved_port() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+#[test]
+fn a_link_waits_for_its_server_and_comes_back() {
+    let (socket, address) = reserved_port();
+    let running = Running::with_settings(impatient());
+    let link = running.call(move |_, io| io.connect(&address.into(), Retry::Always));
+    for _ in 0..3 {
+        let (failed, error, retry_in) = running.link_failed();
+        assert_eq!(failed, link);
+        assert!(matches!(error, LinkError::Refused { address: at } if at == address), "{error}");
+        assert!(retry_in.unwrap() <= Duration::from_millis(10));
+    }
+
+    socket.listen(8).unwrap();
+    let server: TcpListener = socket.into();
+    for _ in 0..3 {
+        let (mut accepted, _) = server.accept().unwrap();
+        let (token, via) = running.opened();
+        assert_eq!(via, Via::Link(link));
+        running.call(move |_, io| io.established(token));
+        accepted.write_all(b"hello").unwrap();
+        let mut back = [0; 5];
+        accepted.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"hello");
+        drop(accepted);
+        assert_eq!(running.closed().0, token);
+    }
+
+    // Dropped, it lets go of the link and not of the connection.
+    let (mut accepted, _) = server.accept().unwrap();
+    let (token, _) = running.opened();
+    running.call(move |_, io| {
+        io.drop_link(link);
+        io.drop_link(link);
+    });
+    accepted.write_all(b"hello").unwrap();
+    assert_eq!(running.received(token, 5), b"hello");
+    drop(accepted);
+    running.closed();
+    server.set_nonblocking(true).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(server.accept().is_err(), "a dropped link came back");
+}
+
+#[test]
+fn delays_grow_until_the_application_says_that_the_link_is_good() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let settings = Settings { retry_least: Duration::from_millis(1), ..Settings::default() };
+    let running = Running::with_settings(settings);
+    running.call(move |_, io| io.connect(&address.into(), Retry::Always));
+    // Accepted and closed four times: 1, 2, 4 and 8 ms. Then nobody listens, and the next delay is told.
+    for _ in 0..4 {
+        drop(server.accept().unwrap());
+        running.closed();
+    }
+    let (_last, _) = server.accept().unwrap();
+    let (token, _) = running.opened();
+    drop(server);
+    running.call(move |_, io| io.close(token, Close::Now));
+    running.closed();
+    let (_, _, retry_in) = running.link_failed();
+    assert!(retry_in.unwrap() >= Duration::from_millis(16), "{retry_in:?}");
+}
+
+#[test]
+fn a_link_that_is_not_retried_fails_once() {
+    let (_reserved, address) = reserved_port();
+    let running = Running::with_settings(impatient());
+    running.call(move |_, io| io.connect(&address.into(), Retry::Never));
+    let (_, error, retry_in) = running.link_failed();
+    assert_eq!(retry_in, None);
+    assert!(error.to_string().contains("connection refused; is a hub or logger running there?"), "{error}");
+    std::thread::sleep(Duration::from_millis(50));
+    running.call(|_, _| ());
+    assert!(running.events.try_recv().is_err(), "it was tried again");
+}
+
+#[test]
+fn names_are_looked_up_and_all_their_addresses_tried() {
+    // On many machines the name has an IPv6 address before the one that is listened on.
+    let running = Running::with_settings(impatient());
+    let port = running.address.port();
+    let link =
+        running.call(move |_, io| io.connect(&Address::new("localhost", port).unwrap(), Retry::Always));
+    let vias = [running.opened().1, running.opened().1];
+    assert!(vias.contains(&Via::Link(link)), "{vias:?}");
+}
+
+#[test]
+fn a_name_that_cannot_be_is_told() {
+    let running = Running::start();
+    running.call(|_, io| io.connect(&Address::new("no..host", 7450).unwrap(), Retry::Never));
+    let (_, error, retry_in) = running.link_failed();
+    assert!(matches!(error, LinkError::Resolve { .. }), "{error}");
+    assert_eq!(retry_in, None);
+}
+
+/// Linux drops the packets of those that find the queue of a listener full, as a firewall would.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_does_not_answer_is_given_up_in_time() {
+    let (socket, address) = reserved_port();
+    socket.listen(0).unwrap();
+    let _queued = std::net::TcpStream::connect(address).unwrap();
+    let running = Running::with_settings(impatient());
+    running.call(move |_, io| io.connect(&address.into(), Retry::Never));
+    let (_, error, _) = running.link_failed();
+    assert!(matches!(error, LinkError::TimedOut { .. }), "{error}");
+}
+
+#[test]
+fn a_link_can_be_dropped_at_any_moment() {
+    let (_reserved, address) = reserved_port();
+    let running = Running::with_settings(impatient());
+    running.call(move |_, io| {
+        for host in ["localhost", "127.0.0.1"] {
+            let address = Address::new(host, address.port()).unwrap();
+            let link = io.connect(&address, Retry::Always);
+            io.drop_link(link);
+        }
+    });
+    let resolving = running.call(|_, io| io.connect(&Address::new("localhost", 1).unwrap(), Retry::Always));
+    running.call(move |_, io| io.drop_link(resolving));
+    let (_client, token) = running.opened_client();
+    running.call(move |_, io| io.close(token, Close::Now));
+    let only_link = |event: &Event| matches!(event, Event::LinkFailed(link, ..) if *link != resolving);
+    assert!(!running.events.try_iter().any(|event| only_link(&event)));
+}

@@ -1,0 +1,140 @@
+//! Reading and writing: one read and one write for each connection and turn.
+
+use crate::application::Application;
+use crate::connection::{Connection, Input, Output, Phase, Received};
+use crate::io::Io;
+use crate::sockets::Sockets;
+use crate::token::Token;
+
+impl Sockets {
+    /// Reads once from each connection in the queue. One that has more is in the queue again, for the next turn.
+    pub(crate) fn serve_reads<A: Application>(&mut self, application: &mut A, buffer: &mut [u8]) {
+        for _ in 0..self.reads.len() {
+            let Some(token) = self.reads.pop_front() else { return };
+            let Some(connection) = self.connections.get_mut(token) else { continue };
+            connection.in_reads = false;
+            if connection.input == Input::Ready {
+                self.read(application, token, buffer);
+            }
+        }
+    }
+
+    fn read<A: Application>(&mut self, application: &mut A, token: Token, buffer: &mut [u8]) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let phase = connection.phase;
+        if !matches!(phase, Phase::Open | Phase::Draining(_) | Phase::Lingering) {
+            return;
+        }
+        match connection.read(buffer) {
+            Received::Bytes(length) => {
+                self.queue_read(token);
+                if phase == Phase::Open {
+                    application.received(&mut Io::new(self), token, &buffer[..length]);
+                }
+            }
+            Received::Nothing if matches!(connection.output, Output::Broken(_)) => self.close_now(token),
+            Received::Nothing => {}
+            Received::End => self.end_input(application, token),
+            Received::Failed(error) => {
+                // A failed write came first and is the cause.
+                if !matches!(connection.output, Output::Broken(_)) {
+                    connection.output = Output::Broken(error);
+                }
+                self.close_now(token);
+            }
+        }
+    }
+
+    /// The peer has said that nothing follows.
+    fn end_input<A: Application>(&mut self, application: &mut A, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        match connection.phase {
+            Phase::Open if matches!(connection.output, Output::Broken(_)) => self.close_now(token),
+            Phase::Open => application.input_ended(&mut Io::new(self), token),
+            Phase::Lingering => self.finish(application, token, true),
+            // The peer may still be reading what is left.
+            Phase::Draining(_) | Phase::Connecting | Phase::Closing(_) => {}
+        }
+    }
+
+    /// Writes once to each connection in the queue.
+    pub(crate) fn serve_writes<A: Application>(&mut self, application: &mut A) {
+        for _ in 0..self.writes.len() {
+            let Some(token) = self.writes.pop_front() else { return };
+            let Some(connection) = self.connections.get_mut(token) else { continue };
+            connection.in_writes = false;
+            if connection.takes_output() {
+                self.write(application, token);
+            }
+        }
+    }
+
+    fn write<A: Application>(&mut self, application: &mut A, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let output = application.output(token);
+        let wanted = output.len();
+        if wanted == 0 {
+            self.all_written(application, token);
+        } else {
+            match connection.write(output) {
+                Ok(0) => connection.block_output(&self.registry, token),
+                Ok(length) => {
+                    if length < wanted {
+                        connection.block_output(&self.registry, token);
+                    }
+                    application.written(&mut Io::new(self), token, length);
+                    if length == wanted {
+                        self.go_on_writing(application, token);
+                    }
+                }
+                Err(error) => connection.output = Output::Broken(error),
+            }
+        }
+        self.check_output(token);
+    }
+
+    /// All that was asked for is written. Whether there is more by now is the next turn's business.
+    fn go_on_writing<A: Application>(&mut self, application: &mut A, token: Token) {
+        let takes_output = self.connections.get(token).is_some_and(Connection::takes_output);
+        if !takes_output {
+            return;
+        }
+        if application.output(token).is_empty() {
+            self.all_written(application, token);
+        } else {
+            self.queue_write(token);
+        }
+    }
+
+    /// Nothing is left to write: interest in writing ends, and so does a connection that drains.
+    fn all_written<A: Application>(&mut self, application: &mut A, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.unblock_output(&self.registry, token);
+        if !matches!(connection.phase, Phase::Draining(_)) {
+            return;
+        }
+        if connection.input == Input::Ended {
+            return self.finish(application, token, true);
+        }
+        match connection.end_output() {
+            Ok(()) => connection.phase = Phase::Lingering,
+            Err(_) => self.finish(application, token, true),
+        }
+    }
+
+    /// After a failed write: what the peer had sent before it went is still to be read.
+    fn check_output(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if !matches!(connection.output, Output::Broken(_)) {
+            return;
+        }
+        match (connection.phase, connection.input) {
+            (Phase::Open, Input::Waiting | Input::Ready) => {
+                connection.hung_up = true;
+                self.mark_readable(token);
+            }
+            // An application that does not want to read may be waiting for its output to be written: it never will.
+            _ => self.close_now(token),
+        }
+    }
+}
