@@ -19,6 +19,7 @@ pub mod packet;
 pub mod pattern;
 pub mod raw;
 pub mod record;
+pub mod recorder;
 pub mod time;
 pub mod typed;
 pub mod value;

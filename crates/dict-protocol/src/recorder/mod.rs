@@ -1,0 +1,535 @@
+//! A durable subscriber's decisions: what to store of what its hubs send, and what to answer.
+//!
+//! One [`Recorder`] serves one timeline with any number of links to hubs. Packets go in; out come [`Batch`]es to be
+//! committed, and answers (Resume, Ack) for each hub. It does no I/O and reads no clock:
+//!
+//! 1. Tell it what the timeline holds ([`Recorder::new`]) and where its links go ([`Recorder::add_link`],
+//!    [`Recorder::opened`]).
+//! 2. Give it each Source, Update and State of a durable subscription.
+//! 3. Hand what [`Recorder::take_batch`] gives to the timeline, in order. A batch is stored whole or not at all, and tried
+//!    again until it is: there is no way back but a restart. Then, and only then, call [`Recorder::committed`].
+//! 4. After any of these, send what [`Recorder::answer`] writes.
+//!
+//! # Decisions
+//!
+//! Each (source, epoch) has two positions: *n*, the last update received, and the last one committed, which lags behind.
+//! Decisions are made by *n*; the hubs are only ever told of what is committed.
+//!
+//! | packet | where | what is done |
+//! |---|---|---|
+//! | Source | new on this connection | Resume after what is committed; it counts as an Ack |
+//! | Source | known on this connection | presence noted; the position is told once |
+//! | Source | name online at another link's hub | refused; answered when the other goes |
+//! | Update *s* | *s* ≤ *n* | a repetition: ignored, acknowledged again |
+//! | Update *s* | *s* = *n* + 1 | stored |
+//! | Update *s* | *s* > *n* + 1 | an error: that link is to be closed, a new connection tells positions anew |
+//! | State at *s* for missing from *f* | *s* ≤ *n* | ignored, acknowledged again |
+//! | State at *s* for missing from *f* | *f* ≤ *n* + 1 ≤ *s* | stored: gap, dictionary and position in one entry |
+//! | State at *s* for missing from *f* | *f* > *n* + 1 | an error, as above |
+//! | State at *s* without a gap | *s* > *n* | an error, as above: taking it would hide what is missing |
+//! | any row | body is not readable | stored as it came with a gap over it, so that one bad body holds nobody up |
+//! | first row of an epoch | newest of its source, the End before it not held | a gap before it, from what is held to its beginning |
+//! | first row of an epoch | a newer one is held with no gap before it | a gap before the newer one |
+//! | any row | a newer epoch is held | stored, marked late |
+//! | any | source id not declared on this connection | an error, as above |
+//!
+//! A hub that is told an older position than *n*, because the rest is still on its way to the disk, sends that rest
+//! again. Waiting with the answer until the disk is done would hold up the source instead, and the repetition costs
+//! only what [`Limits::uncommitted`] allows.
+
+mod sources;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use crate::change::{DictionaryBytes, Patch};
+use crate::limits::Limits;
+use crate::packet::{Ack, Packet, Resume, Source, State, Update};
+use crate::record::{Batch, Entry, EntryKind, GapReason, Missing, Position, Stamp, Stream, StreamIndex};
+use crate::time::Time;
+use sources::{EpochIndex, Sources};
+
+/// One of a recorder's links to hubs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkIndex(usize);
+
+/// A hub's name among those a recorder has met.
+type HubIndex = usize;
+
+/// Emptied batches that are kept for their memory.
+const SPARES: usize = 2;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Recorder {
+    depth: usize,
+    most_uncommitted: usize,
+    links: Vec<Link>,
+    hubs: Vec<String>,
+    sources: Sources,
+    /// Whose each stream of the batches is.
+    streams: Vec<EpochIndex>,
+    /// What is to be handed out next.
+    batch: Batch,
+    spares: Vec<Batch>,
+    /// The cost of `batch` and of all that was handed out and is not committed.
+    uncommitted: usize,
+}
+
+#[derive(Debug)]
+struct Link {
+    prefix: String,
+    /// Where it leads, while it is open.
+    hub: Option<HubIndex>,
+    /// What was declared on this connection, by the hub's number.
+    declared: HashMap<u32, Declaration>,
+    /// Declarations that were refused because another link has the name, as they came.
+    refused: Vec<Refused>,
+    /// Whom to answer.
+    due: Vec<Due>,
+}
+
+#[derive(Debug)]
+struct Declaration {
+    epoch: EpochIndex,
+    online: bool,
+    acknowledge: bool,
+}
+
+#[derive(Debug)]
+struct Refused {
+    id: u32,
+    name: String,
+    epoch: u64,
+    previous: u64,
+    online: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Resume(u32),
+    Ack(u32),
+}
+
+/// What became of an Update or State.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in the batch.
+    Stored,
+    /// It was there before.
+    Repeated,
+}
+
+impl Recorder {
+    /// A recorder for a timeline that holds `positions`, one for each (source, epoch).
+    pub fn new(limits: &Limits, positions: impl IntoIterator<Item = Position>) -> Self {
+        let mut sources = Sources::default();
+        for position in positions {
+            sources.restore(&position);
+        }
+        Self {
+            depth: limits.depth,
+            most_uncommitted: limits.uncommitted,
+            links: Vec::new(),
+            hubs: Vec::new(),
+            sources,
+            streams: Vec::new(),
+            batch: Batch::default(),
+            spares: Vec::new(),
+            uncommitted: 0,
+        }
+    }
+
+    /// Adds a link that is not open yet. Names of its hub's sources get `prefix` put before them, but for those that
+    /// begin with `$`.
+    pub fn add_link(&mut self, prefix: &str) -> LinkIndex {
+        self.links.push(Link {
+            prefix: prefix.into(),
+            hub: None,
+            declared: HashMap::new(),
+            refused: Vec::new(),
+            due: Vec::new(),
+        });
+        LinkIndex(self.links.len() - 1)
+    }
+
+    /// A link was greeted by the hub of that name.
+    pub fn opened(&mut self, link: LinkIndex, hub: &str) {
+        self.closed(link);
+        let index = self.hubs.iter().position(|known| known == hub).unwrap_or_else(|| {
+            self.hubs.push(hub.into());
+            self.hubs.len() - 1
+        });
+        self.links[link.0].hub = Some(index);
+    }
+
+    /// A link's connection is over: everything will be declared anew on the next. What was received stays.
+    pub fn closed(&mut self, link: LinkIndex) {
+        let this = &mut self.links[link.0];
+        this.hub = None;
+        this.due.clear();
+        this.refused.clear();
+        for declaration in core::mem::take(&mut this.declared).into_values() {
+            self.sources.forget(declaration.epoch, link);
+            if declaration.online {
+                self.sources.went_offline(declaration.epoch, link);
+            }
+        }
+        self.admit_refused();
+    }
+
+    /// A hub declares an epoch of a source, or its presence changed.
+    ///
+    /// # Errors
+    ///
+    /// If the name is online at another link's hub: nothing of it is stored from this link until that ends. For people
+    /// to be told; the link goes on.
+    pub fn source(&mut self, link: LinkIndex, source: &Source<'_>) -> Result<(), NameTaken> {
+        if let Some(known) = self.links[link.0].declared.get_mut(&source.id) {
+            let was_online = core::mem::replace(&mut known.online, source.online);
+            let epoch = known.epoch;
+            self.sources.declare(epoch, link, source.id, source.previous);
+            match (was_online, source.online) {
+                (false, true) => self.sources.went_online(epoch, link),
+                (true, false) => {
+                    self.sources.went_offline(epoch, link);
+                    self.admit_refused();
+                }
+                _ => {}
+            }
+            return Ok(());
+        }
+        let this = &mut self.links[link.0];
+        this.refused.retain(|refused| refused.id != source.id);
+        let prefix = if source.name.starts_with('$') { "" } else { &this.prefix };
+        let name = [prefix, source.name].concat();
+        let (id, epoch, previous, online) = (source.id, source.epoch, source.previous, source.online);
+        let declared = Refused { id, name, epoch, previous, online };
+        if let Some(holder) = self.sources.online_elsewhere(&declared.name, link) {
+            let taken = NameTaken {
+                name: declared.name.clone(),
+                hub: self.hub_name(link),
+                holder: self.hub_name(holder),
+            };
+            self.links[link.0].refused.push(declared);
+            return Err(taken);
+        }
+        self.admit(link, &declared);
+        Ok(())
+    }
+
+    /// An update came.
+    ///
+    /// # Errors
+    ///
+    /// If it is out of place: the link's connection is to be closed.
+    pub fn update(&mut self, link: LinkIndex, update: &Update<'_>) -> Result<Taken, RecorderError> {
+        let epoch = self.declared(link, update.source)?;
+        let held = self.sources[epoch].received;
+        if update.sequence <= held {
+            self.acknowledge_again(link, update.source, update.sequence);
+            return Ok(Taken::Repeated);
+        }
+        if update.sequence != held + 1 {
+            return Err(self.out_of_order(epoch, update.sequence, update.sequence));
+        }
+        let kind = match Patch::parse(update.patch, self.depth) {
+            Err(_) => EntryKind::Unreadable { missing: self.missing(epoch, GapReason::Unreadable) },
+            Ok(_) if update.end => EntryKind::End,
+            Ok(_) => EntryKind::Update,
+        };
+        let row = Row {
+            kind,
+            sequence: update.sequence,
+            stamp: update.stamp,
+            replayed: update.replayed,
+            body: update.patch,
+        };
+        self.store(link, epoch, &row);
+        Ok(Taken::Stored)
+    }
+
+    /// A dictionary came, in place of updates that are no more.
+    ///
+    /// # Errors
+    ///
+    /// If it is out of place: the link's connection is to be closed.
+    pub fn state(&mut self, link: LinkIndex, state: &State<'_>) -> Result<Taken, RecorderError> {
+        let epoch = self.declared(link, state.source)?;
+        let held = self.sources[epoch].received;
+        if state.sequence <= held {
+            self.acknowledge_again(link, state.source, state.sequence);
+            return Ok(Taken::Repeated);
+        }
+        let Some(gap) = state.missing else {
+            return Err(self.out_of_order(epoch, state.sequence, state.sequence));
+        };
+        if gap.first > held + 1 {
+            return Err(self.out_of_order(epoch, gap.first, state.sequence));
+        }
+        let kind = match DictionaryBytes::parse(state.dictionary, self.depth) {
+            Ok(_) => EntryKind::State { missing: self.missing(epoch, gap.reason) },
+            Err(_) => EntryKind::Unreadable { missing: self.missing(epoch, GapReason::Unreadable) },
+        };
+        let row = Row {
+            kind,
+            sequence: state.sequence,
+            stamp: state.stamp,
+            replayed: state.replayed,
+            body: state.dictionary,
+        };
+        self.store(link, epoch, &row);
+        Ok(Taken::Stored)
+    }
+
+    /// What is to be committed now; `None` where there is nothing.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        let spare = self.spares.pop().unwrap_or_default();
+        Some(core::mem::replace(&mut self.batch, spare))
+    }
+
+    /// A batch is on disk, and so are those handed out before it: to be acknowledged.
+    pub fn committed(&mut self, mut batch: Batch) {
+        for entry in &batch.entries {
+            self.uncommitted -= cost(entry);
+            let epoch = &mut self.sources[self.streams[entry.stream as usize]];
+            // A gap before an epoch has sequence 0: it moves no position.
+            if entry.sequence > epoch.committed {
+                epoch.committed = entry.sequence;
+                if let Some((link, id)) = epoch.declared {
+                    self.links[link.0].acknowledge(id);
+                }
+            }
+        }
+        if self.spares.len() < SPARES {
+            batch.clear();
+            self.spares.push(batch);
+        }
+    }
+
+    /// Appends the answers that are due on a link, as frames.
+    pub fn answer(&mut self, link: LinkIndex, out: &mut Vec<u8>) {
+        let Link { due, declared, .. } = &mut self.links[link.0];
+        for due in due.drain(..) {
+            let (Due::Resume(id) | Due::Ack(id)) = due;
+            let Some(declaration) = declared.get_mut(&id) else { continue };
+            let committed = self.sources[declaration.epoch].committed;
+            let packet = match due {
+                Due::Resume(source) => Packet::Resume(Resume {
+                    source,
+                    after: committed,
+                    highest: self.sources.newest(declaration.epoch),
+                    updates: 0,
+                    bytes: 0,
+                }),
+                Due::Ack(source) => {
+                    declaration.acknowledge = false;
+                    Packet::Ack(Ack { source, sequence: committed })
+                }
+            };
+            packet.encode(out);
+        }
+    }
+
+    /// What was received and is not committed: bodies, and what it takes to keep them.
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.uncommitted
+    }
+
+    /// Whether to stop reading from the hubs until something is committed.
+    pub fn should_pause(&self) -> bool {
+        self.uncommitted >= self.most_uncommitted
+    }
+
+    fn declared(&self, link: LinkIndex, id: u32) -> Result<EpochIndex, RecorderError> {
+        match self.links[link.0].declared.get(&id) {
+            Some(declaration) => Ok(declaration.epoch),
+            None => Err(RecorderError::Undeclared { id }),
+        }
+    }
+
+    /// Takes in a declaration for which the name is free, and answers it.
+    fn admit(&mut self, link: LinkIndex, declared: &Refused) {
+        let epoch = self.sources.find_or_add(&declared.name, declared.epoch);
+        self.sources.declare(epoch, link, declared.id, declared.previous);
+        if declared.online {
+            self.sources.went_online(epoch, link);
+        }
+        let this = &mut self.links[link.0];
+        this.declared.insert(declared.id, Declaration { epoch, online: declared.online, acknowledge: false });
+        this.due.push(Due::Resume(declared.id));
+    }
+
+    /// Takes in what was refused because of another link, if that has let go of the name.
+    fn admit_refused(&mut self) {
+        for link in (0..self.links.len()).map(LinkIndex) {
+            for refused in core::mem::take(&mut self.links[link.0].refused) {
+                if self.sources.online_elsewhere(&refused.name, link).is_some() {
+                    self.links[link.0].refused.push(refused);
+                } else {
+                    self.admit(link, &refused);
+                }
+            }
+        }
+    }
+
+    /// Answers a repetition of what is committed: its acknowledgement may have been lost.
+    fn acknowledge_again(&mut self, link: LinkIndex, id: u32, sequence: u64) {
+        let this = &mut self.links[link.0];
+        if this.declared.get(&id).is_some_and(|known| sequence <= self.sources[known.epoch].committed) {
+            this.acknowledge(id);
+        }
+    }
+
+    /// A gap within an epoch, after what is held of it.
+    fn missing(&self, epoch: EpochIndex, reason: GapReason) -> Missing {
+        let epoch = &self.sources[epoch];
+        Missing { after_epoch: epoch.epoch, after: epoch.received, reason }
+    }
+
+    /// Appends a row that is next in order, after the gap that its epoch may need before it.
+    fn store(&mut self, link: LinkIndex, epoch: EpochIndex, row: &Row<'_>) {
+        let time = if row.replayed {
+            let corrected = row.stamp.writer_time.offset_by(row.stamp.offset);
+            corrected.max(self.sources.time_before(epoch)).min(row.stamp.hub_time)
+        } else {
+            row.stamp.hub_time
+        };
+        if let Some((before, missing)) = self.sources.gap_before_first(epoch) {
+            let gap = Row {
+                kind: EntryKind::Gap { missing },
+                sequence: 0,
+                stamp: row.stamp,
+                replayed: row.replayed,
+                body: &[],
+            };
+            self.append(link, before, &gap, time, false);
+        }
+        let late = self.sources.received(epoch, row.sequence, time, row.kind == EntryKind::End);
+        self.append(link, epoch, row, time, late);
+    }
+
+    fn append(&mut self, link: LinkIndex, epoch: EpochIndex, row: &Row<'_>, time: Time, late: bool) {
+        let stream = self.stream(link, epoch);
+        let start = self.batch.bytes.len();
+        self.batch.bytes.extend_from_slice(row.body);
+        let entry = Entry {
+            stream,
+            kind: row.kind,
+            sequence: row.sequence,
+            time,
+            stamp: row.stamp,
+            replayed: row.replayed,
+            late,
+            body: start..self.batch.bytes.len(),
+        };
+        self.uncommitted += cost(&entry);
+        self.batch.entries.push(entry);
+    }
+
+    /// The number of an epoch in batches, declared in this one if it is the first to come through this hub.
+    fn stream(&mut self, link: LinkIndex, epoch: EpochIndex) -> StreamIndex {
+        let hub = self.links[link.0].hub.expect("only an open link has declarations");
+        match self.sources[epoch].stream {
+            Some((stream, through)) if through == hub => stream,
+            _ => {
+                let index = StreamIndex::try_from(self.streams.len())
+                    .expect("a recorder does not live to see 2^32 epochs");
+                self.streams.push(epoch);
+                self.sources[epoch].stream = Some((index, hub));
+                self.batch.streams.push(Stream {
+                    index,
+                    hub: self.hubs[hub].clone(),
+                    source: self.sources.name(epoch).into(),
+                    epoch: self.sources[epoch].epoch,
+                });
+                index
+            }
+        }
+    }
+
+    fn hub_name(&self, link: LinkIndex) -> String {
+        self.links[link.0].hub.map_or_else(String::new, |hub| self.hubs[hub].clone())
+    }
+
+    fn out_of_order(&self, epoch: EpochIndex, first: u64, last: u64) -> RecorderError {
+        RecorderError::OutOfOrder {
+            name: self.sources.name(epoch).into(),
+            epoch: self.sources[epoch].epoch,
+            held: self.sources[epoch].received,
+            first,
+            last,
+        }
+    }
+}
+
+impl Link {
+    fn acknowledge(&mut self, id: u32) {
+        if let Some(declaration) = self.declared.get_mut(&id)
+            && !core::mem::replace(&mut declaration.acknowledge, true)
+        {
+            self.due.push(Due::Ack(id));
+        }
+    }
+}
+
+/// What an entry is made of.
+struct Row<'a> {
+    kind: EntryKind,
+    sequence: u64,
+    stamp: Stamp,
+    replayed: bool,
+    body: &'a [u8],
+}
+
+/// The memory that an entry takes.
+fn cost(entry: &Entry) -> usize {
+    size_of::<Entry>() + entry.body.len()
+}
+
+/// An Update or State that cannot come: the hub is mistaken about what was told to it, or does not keep the rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecorderError {
+    /// It is of no source that was declared on this connection.
+    #[error("source {id} was not declared on this connection, or was refused")]
+    Undeclared {
+        /// The hub's number.
+        id: u32,
+    },
+    /// It is not what follows what is held, nor does it say what is missing in between.
+    #[error("{name} epoch {epoch}: {first} to {last} came after {held}, which leaves out what is between")]
+    OutOfOrder {
+        /// The source's name.
+        name: String,
+        /// Its epoch.
+        epoch: u64,
+        /// The last sequence received.
+        held: u64,
+        /// The first sequence that came or is said to be missing.
+        first: u64,
+        /// The last sequence that came.
+        last: u64,
+    },
+}
+
+/// Two hubs have a source of the same name at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{name} is refused from hub {hub}, since hub {holder} has a source of that name: give one of the links a prefix"
+)]
+pub struct NameTaken {
+    /// The source's name, after any prefix.
+    pub name: String,
+    /// The hub it is not taken from.
+    pub hub: String,
+    /// The hub it is taken from.
+    pub holder: String,
+}
