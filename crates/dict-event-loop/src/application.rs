@@ -13,8 +13,10 @@ use crate::token::Token;
 /// A state machine that an [`EventLoop`](crate::EventLoop) gives events to and takes output from.
 ///
 /// Every connection is known by its [`Token`] from [`opened`](Self::opened) to [`closed`](Self::closed), which comes
-/// exactly once for each that was opened (unless [`Io::stop_now`] ends everything). No method may block: all connections
-/// wait for it. Commands are given through [`Io`] in any of them; they never call back while they are given.
+/// exactly once for each that was opened (unless [`Io::stop_now`] ends everything). No method may block: all
+/// connections wait for it. Commands are given through [`Io`] in any of them; none calls back while it is given.
+///
+/// A method that makes output says so with [`Io::write`]; also for other connections than the one it is about.
 pub trait Application {
     /// A connection is there: a listener accepted it or a link reached its other end.
     fn opened(&mut self, io: &mut Io<'_>, token: Token, via: Via, peer: SocketAddr);

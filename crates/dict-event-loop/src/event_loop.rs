@@ -86,8 +86,8 @@ impl EventLoop {
     }
 
     /// Takes one turn: writes what was asked for since the last one, waits for events, at most `max_wait` (`None`: as
-    /// long as it takes), and handles them. A turn may be over without any of the application's methods having been called
-    /// but [`end_of_turn`](Application::end_of_turn).
+    /// long as it takes), and handles them. A turn may be over without any of the application's methods having been
+    /// called but [`end_of_turn`](Application::end_of_turn). Breaks when the application has stopped the loop.
     ///
     /// # Errors
     ///

@@ -1,24 +1,26 @@
 //! TCP for Dictwire: an event loop that drives one state machine on many sockets, in one thread.
 //!
-//! An [`Application`] knows what to say and nothing of sockets; an [`EventLoop`] knows sockets and nothing of what is said.
+//! An [`Application`] knows what to say and nothing of sockets; an [`EventLoop`] knows sockets and nothing of what is
+//! said.
 //! One turn of the loop:
 //!
 //! 1. wait for events, until the next deadline at most; read both clocks, once ([`Io::now`]);
 //! 2. call [`woken`](Application::woken) if another thread asked for it, and do what timers of links and listeners say;
 //! 3. accept new connections and connect links: [`opened`](Application::opened);
-//! 4. read once from every connection that has input, into one buffer that all share: [`received`](Application::received).
-//!    One that filled the buffer is served again next turn, after all others, so nobody starves and nothing is left lying;
+//! 4. read once from every connection that has input, into one buffer that all share:
+//!    [`received`](Application::received). One that filled the buffer is served again next turn, after all others, so
+//!    nobody starves and nothing is left lying;
 //! 5. call [`timeout`](Application::timeout) if it is due, however much else happened;
 //! 6. call [`end_of_turn`](Application::end_of_turn): the place to collect what the turn's events made to be sent;
 //! 7. write once to every connection that [`Io::write`] named: [`output`](Application::output), then
 //!    [`written`](Application::written). Interest in writing is registered only while the system takes no more.
 //!
-//! So a request and its answer cost one wait, one read and one write. An idle connection costs about a hundred bytes and
-//! owns no buffer.
+//! So a request and its answer cost one wait, one read and one write. An idle connection costs about a hundred bytes
+//! and owns no buffer.
 //!
 //! Bytes are the application's on both sides: it keeps what is unfinished of its input, and its output until it is
-//! written. No error of a socket ends the loop. When a process is out of descriptors its listeners rest a moment, and the
-//! connections that it has go on.
+//! written. No error of a socket ends the loop. When a process is out of descriptors its listeners rest a moment, and
+//! the connections that it has go on.
 //!
 //! # Example
 //!

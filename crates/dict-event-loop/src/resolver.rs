@@ -12,8 +12,8 @@ use crate::waker::Waker;
 /// Starts look-ups and collects their results.
 ///
 /// Each has a thread of its own for as long as it takes: the system's resolver cannot be interrupted, and one dead name
-/// server must not keep other links waiting. A link has one look-up at a time, so there are never more threads than links
-/// (of those dropped meanwhile, until the system gives up).
+/// server must not keep other links waiting. A link has one look-up at a time, so there are never more threads than
+/// links (counting those dropped meanwhile, until the system gives up).
 pub(crate) struct Resolver {
     sender: mpsc::Sender<Resolution>,
     receiver: mpsc::Receiver<Resolution>,

@@ -16,9 +16,11 @@ pub struct Settings {
     /// Bytes of the one buffer that all connections are read into, and so the most that one of them is given in a
     /// turn. Zero is taken as 1. Default 256 KiB.
     pub read_buffer: usize,
-    /// Events taken from the operating system in one turn; the rest come in the next. Zero is taken as 1. Default 1,024.
+    /// Events taken from the operating system in one turn; the rest come in the next. Zero is taken as 1. Default
+    /// 1,024.
     pub events: usize,
-    /// Connections accepted from one listener in a turn, before everything else has its part. Zero is taken as 1. Default 128.
+    /// Connections accepted from one listener in a turn, before everything else has its part. Zero is taken as 1.
+    /// Default 128.
     pub accepts: usize,
     /// Connections that the operating system holds for a listener until they are accepted. Default 1,024; systems
     /// have a limit of their own.

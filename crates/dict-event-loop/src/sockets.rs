@@ -241,9 +241,6 @@ fn log_closed(connection: &Connection, token: Token, reason: &Closed) {
     match reason {
         Closed::ByPeer => tracing::debug!(%peer, connection = %token, "closed by the peer"),
         Closed::Failed(error) => tracing::debug!(%peer, connection = %token, %error, "connection failed"),
-        Closed::Asked { drained: true } => tracing::debug!(%peer, connection = %token, "closed"),
-        Closed::Asked { drained: false } => {
-            tracing::debug!(%peer, connection = %token, "closed with output left")
-        }
+        Closed::Asked { drained } => tracing::debug!(%peer, connection = %token, drained, "closed"),
     }
 }

@@ -18,7 +18,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) enum Event {
     Opened(Token, Via),
     Received(Token, Vec<u8>),
-    InputEnded(Token),
+    InputEnded,
     Closed(Token, Closed),
     LinkFailed(LinkId, LinkError, Option<Duration>),
 }
@@ -69,7 +69,7 @@ impl Application for Echo {
     }
 
     fn input_ended(&mut self, io: &mut Io<'_>, token: Token) {
-        self.tell(Event::InputEnded(token));
+        self.tell(Event::InputEnded);
         if !self.keep_open_after_input {
             io.close(token, Close::Drain);
         }

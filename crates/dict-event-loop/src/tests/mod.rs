@@ -1,4 +1,5 @@
-//! The loop on real sockets of this machine. Nothing here asserts how long something takes: what has to happen is waited for.
+//! The loop on real sockets of this machine. Nothing here asserts how long something takes: what has to happen is
+//! waited for.
 
 mod accepting;
 mod closing;

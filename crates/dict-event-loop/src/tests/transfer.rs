@@ -94,7 +94,7 @@ fn a_paused_connection_is_not_read_until_it_is_resumed() {
         other.write_all(b"now").unwrap();
         match running.event() {
             Event::Received(token, bytes) => {
-                assert_eq!((token, bytes.as_slice()), (other_token, &b"now"[..]))
+                assert_eq!((token, bytes.as_slice()), (other_token, &b"now"[..]));
             }
             unexpected => panic!("{unexpected:?}"),
         }
