@@ -17,6 +17,8 @@ pub mod limits;
 pub mod output;
 pub mod packet;
 pub mod pattern;
+#[cfg(feature = "properties")]
+pub mod properties;
 pub mod raw;
 pub mod record;
 pub mod recorder;
