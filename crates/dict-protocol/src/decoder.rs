@@ -46,6 +46,11 @@ impl Decoder {
         self.limit = limit;
     }
 
+    /// The largest body that it takes, bytes.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Where in the stream the next frame begins, bytes from its beginning; after an error, where the bad one begins.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -1,0 +1,314 @@
+//! Who writes a source: epochs, taking over, replays, and a writer's going.
+//!
+//! An announcement of epoch `e` of a source whose highest known epoch is `h`:
+//!
+//! | announced | known | answer |
+//! |---|---|---|
+//! | replay, any `e` | its own number, or none | Accepted: for followers alone, neither fences nor is fenced |
+//! | replay | another connection replays it | Equal |
+//! | `e < h` | | Lower, with `h` |
+//! | `e = h` | the same client id | Accepted: the connection is taken over |
+//! | `e = h` | another client id | Equal, and an alarm |
+//! | `e = h` | told by a logger alone: no number here | Accepted |
+//! | `e > h` | nobody live, or the same client id, or "take over" | Accepted: the older epoch is replaced |
+//! | `e > h` | another client's live writer | Live |
+
+use std::sync::Arc;
+
+use dict_protocol::name;
+use dict_protocol::packet::{Announce, Announced, ErrorCode, Level, Outcome, Packet};
+use dict_protocol::raw::RawDictionary;
+use dict_protocol::time::Now;
+
+use crate::hub::{Hub, Notice};
+use crate::journal::Event;
+use crate::peers::PeerIndex;
+use crate::sources::{Source, SourceId, Writer};
+
+impl Hub {
+    pub(crate) fn announce(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>) {
+        let verdict = name::validate(announce.source, self.config.limits.name)
+            .map_err(|error| (Outcome::Name, error.to_string()))
+            .and_then(|()| {
+                if announce.replay {
+                    self.admit_replay(from, announce)
+                } else {
+                    self.admit_live(now, from, announce)
+                }
+            });
+        match verdict {
+            Ok(id) => self.accept(from, announce, id),
+            Err((outcome, reason)) => self.answer_announce(from, announce, outcome, None, &reason),
+        }
+    }
+
+    /// Decides about a live epoch; makes place for it if it may be.
+    fn admit_live(
+        &mut self,
+        now: Now,
+        from: PeerIndex,
+        announce: &Announce<'_>,
+    ) -> Result<Option<SourceId>, (Outcome, String)> {
+        let client_id = self.peers[from].client_id;
+        let Some(name) = self.sources.names.get(announce.source) else { return Ok(None) };
+        let (highest, current) = (name.highest, name.current);
+        if announce.epoch < highest {
+            return Err((Outcome::Lower, format!("epoch {highest} is known, {} is older", announce.epoch)));
+        }
+        let Some(current) = current else { return Ok(None) };
+        let source = &self.sources[current];
+        let same_client = source.client_id == client_id;
+        if announce.epoch == source.epoch {
+            if !same_client {
+                let text = format!(
+                    "source {}: epoch {} was announced by two clients, {:?} and {:?}",
+                    announce.source, announce.epoch, source.writer_name, self.peers[from].name
+                );
+                self.alarm(now, text.clone());
+                return Err((Outcome::Equal, text));
+            }
+            return Ok(Some(current));
+        }
+        if let (Writer::Peer(_), false, false) = (source.writer, same_client, announce.take_over) {
+            let text = format!(
+                "source {} has a live writer, {:?} at {}; take over to replace it",
+                announce.source,
+                source.writer_name,
+                self.writer_address(source)
+            );
+            return Err((Outcome::Live, text));
+        }
+        self.replace(current, announce.epoch);
+        Ok(None)
+    }
+
+    /// Decides about the rest of an older epoch.
+    fn admit_replay(
+        &mut self,
+        from: PeerIndex,
+        announce: &Announce<'_>,
+    ) -> Result<Option<SourceId>, (Outcome, String)> {
+        let known = self.sources.matching(&dict_protocol::pattern::Pattern::Name(announce.source.to_owned()));
+        let Some(id) = known.into_iter().find(|&id| self.sources[id].epoch == announce.epoch) else {
+            return Ok(None);
+        };
+        let source = &self.sources[id];
+        let own = source.client_id == self.peers[from].client_id;
+        if !own || (!source.replay && source.is_online() && source.writer != Writer::Peer(from)) {
+            let text = format!("epoch {} of {} is another client's", announce.epoch, announce.source);
+            return Err((Outcome::Equal, text));
+        }
+        Ok(Some(id))
+    }
+
+    /// Ends the live epoch of a source in favour of a higher one. What its writer still holds of it becomes a replay.
+    fn replace(&mut self, id: SourceId, epoch: u64) {
+        let watchers: Vec<PeerIndex> =
+            self.sources[id].watchers.drain(..).map(|watcher| watcher.peer).collect();
+        for peer in watchers {
+            self.peers[peer].watches.retain(|&watched| watched != id);
+        }
+        let source = &mut self.sources[id];
+        match source.writer {
+            Writer::Peer(writer) if source.level == Level::Logged => {
+                source.replay = true;
+                source.state = RawDictionary::default();
+                let name = self.sources.names.get_mut(&self.sources[id].name.clone()).expect("it is named");
+                name.current = None;
+                name.replays.push(id);
+                self.tell_replaced(writer, id, epoch);
+            }
+            Writer::Peer(writer) => {
+                self.peers[writer].writes.retain(|&written| written != id);
+                self.tell_replaced(writer, id, epoch);
+                self.drop_source(id);
+            }
+            Writer::Nobody | Writer::Hub => self.drop_source(id),
+        }
+    }
+
+    fn tell_replaced(&mut self, writer: PeerIndex, id: SourceId, epoch: u64) {
+        let text = format!("{}: epoch {epoch} of another writer took its place", self.sources[id].name);
+        self.refuse(writer, ErrorCode::Replaced, 0, id.into(), &text);
+    }
+
+    /// Takes an accepted announcement in.
+    fn accept(&mut self, from: PeerIndex, announce: &Announce<'_>, known: Option<SourceId>) {
+        if known.is_none() && self.sources.len() >= self.config.limits.sources {
+            let limit = self.config.limits.sources;
+            let text = format!("this hub takes at most {limit} sources");
+            return self.answer_announce(from, announce, Outcome::Limit, None, &text);
+        }
+        let id = match known {
+            Some(id) => self.take_over_connection(from, announce, id),
+            None => self.add_source(from, announce),
+        };
+        let source = &mut self.sources[id];
+        source.newest = source.newest.max(announce.newest);
+        self.peers[from].writes.push(id);
+        self.refresh_held(announce.source);
+        self.answer_announce(from, announce, Outcome::Accepted, Some(id), "");
+        self.present(id);
+        // An acknowledgement that was lost with the last connection is sent again, as it stands now.
+        self.sources[id].announce_ack = true;
+        self.mark_due(id);
+    }
+
+    /// The same client came back with an epoch that is known: on a new connection, or on the same one.
+    fn take_over_connection(&mut self, from: PeerIndex, announce: &Announce<'_>, id: SourceId) -> SourceId {
+        let writer_name = self.peers[from].name.clone();
+        if let Writer::Peer(old) = self.sources[id].writer {
+            self.peers[old].writes.retain(|&written| written != id);
+        }
+        self.close_resume(id);
+        let source = &mut self.sources[id];
+        source.writer = Writer::Peer(from);
+        source.writer_name = writer_name;
+        if announce.replay && !source.replay {
+            source.replay = true;
+            let name = source.name.clone();
+            let name = self.sources.names.get_mut(&name).expect("it is named");
+            name.current = None;
+            name.replays.push(id);
+        }
+        id
+    }
+
+    fn add_source(&mut self, from: PeerIndex, announce: &Announce<'_>) -> SourceId {
+        let id = self.sources.next_id();
+        let peer = &self.peers[from];
+        let name: Arc<str> = announce.source.into();
+        let entry = self.sources.names.entry(name.clone()).or_default();
+        if announce.replay {
+            entry.replays.push(id);
+        } else {
+            entry.current = Some(id);
+        }
+        entry.highest = entry.highest.max(announce.epoch);
+        self.sources.add(Source {
+            replay: announce.replay,
+            writer_name: peer.name.clone(),
+            ..Source::new(
+                id,
+                name,
+                announce.epoch,
+                announce.previous,
+                announce.level,
+                peer.client_id,
+                Writer::Peer(from),
+            )
+        });
+        self.join_subscribers(id);
+        id
+    }
+
+    fn answer_announce(
+        &mut self,
+        to: PeerIndex,
+        announce: &Announce<'_>,
+        outcome: Outcome,
+        id: Option<SourceId>,
+        reason: &str,
+    ) {
+        let highest = self.sources.names.get(announce.source).map_or(0, |name| name.highest);
+        let live = id.map_or(0, |id| self.sources[id].live);
+        self.peers.send(
+            to,
+            &Packet::Announced(Announced {
+                epoch: announce.epoch,
+                outcome,
+                id: id.unwrap_or(0),
+                live,
+                highest,
+                source: announce.source,
+                reason,
+            }),
+        );
+    }
+
+    /// A logger holds a higher epoch of a source than this hub, which was restarted, has seen.
+    pub(crate) fn learn_highest(&mut self, id: SourceId, highest: u64) {
+        let name = self.sources[id].name.clone();
+        let entry = self.sources.names.get_mut(&name).expect("it is named");
+        if highest <= entry.highest {
+            return;
+        }
+        entry.highest = highest;
+        let Some(current) = entry.current else { return };
+        let source = &self.sources[current];
+        if let Writer::Peer(writer) = source.writer {
+            let reason = format!("a logger holds epoch {highest} of it");
+            let (epoch, name) = (source.epoch, source.name.clone());
+            self.writer_gone(current, writer, &reason);
+            self.peers[writer].writes.retain(|&written| written != current);
+            self.peers.send(
+                writer,
+                &Packet::Announced(Announced {
+                    epoch,
+                    outcome: Outcome::Lower,
+                    id: current,
+                    live: 0,
+                    highest,
+                    source: &name,
+                    reason: &reason,
+                }),
+            );
+        }
+    }
+
+    /// A writer's connection is over, or is not this source's any more.
+    pub(crate) fn writer_gone(&mut self, id: SourceId, peer: PeerIndex, reason: &str) {
+        let Some(source) = self.sources.find(id) else { return };
+        if source.writer != Writer::Peer(peer) {
+            return;
+        }
+        source.writer = Writer::Nobody;
+        source.offline = reason.into();
+        let (replay, name) = (source.replay, source.name.clone());
+        self.close_resume(id);
+        self.present(id);
+        if replay {
+            // Its followers are told now: afterwards there is nothing left to tell of.
+            let source = &self.sources[id];
+            for follower in &source.followers {
+                self.peers.send(follower.peer, &Packet::Source(source.presence()));
+            }
+            self.drop_source(id);
+            self.refresh_held(&name);
+        }
+    }
+
+    /// Forgets an epoch. Its subscribers were told that it is offline.
+    fn drop_source(&mut self, id: SourceId) {
+        self.close_resume(id);
+        let Some(source) = self.sources.remove(id) else { return };
+        let peers = source.watchers.iter().map(|watcher| watcher.peer);
+        for peer in peers.chain(source.followers.iter().map(|follower| follower.peer)) {
+            self.peers[peer].watches.retain(|&watched| watched != id);
+        }
+    }
+
+    /// Whether followers are given the live epoch of a name: not before the rests of older ones.
+    fn refresh_held(&mut self, name: &str) {
+        let Some(entry) = self.sources.names.get(name) else { return };
+        let Some(current) = entry.current else { return };
+        let epoch = self.sources[current].epoch;
+        let held = entry.replays.iter().any(|&replay| self.sources[replay].epoch < epoch);
+        let source = &mut self.sources[current];
+        if std::mem::replace(&mut source.held, held) && !held {
+            self.mark_due(current);
+        }
+    }
+
+    fn writer_address(&self, source: &Source) -> &str {
+        match source.writer {
+            Writer::Peer(peer) => &self.peers[peer].address,
+            Writer::Nobody | Writer::Hub => "this hub",
+        }
+    }
+
+    pub(crate) fn alarm(&mut self, now: Now, text: String) {
+        self.journal.event(now.time, Event::Alarm { text: &text });
+        self.notices.push_back(Notice::Alarm(text));
+    }
+}

@@ -1,0 +1,389 @@
+//! What is nobody's state: messages, requests and their answers.
+//!
+//! A request is passed on at most once. It ends in exactly one reply to the asker: the handler's, or one of the hub's
+//! (nobody handles it, the handler went away, the deadline passed).
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use dict_protocol::connection::ConnectionError;
+use dict_protocol::encoding::{json, messagepack};
+use dict_protocol::frame::{Encoding, Kind};
+use dict_protocol::limits::Limits;
+use dict_protocol::packet::{
+    ErrorCode, Handle, Message, MessageFields, Packet, Payload, Reply, ReplyFields, Request, RequestFields,
+    Status,
+};
+use dict_protocol::time::{Instant, Now};
+use dict_protocol::value::Value;
+
+use crate::hub::{Hub, Timer};
+use crate::journal::Event;
+use crate::peers::{ConnectionId, PeerIndex};
+
+/// A request that was passed on (or that the hub answers itself, later).
+#[derive(Debug)]
+pub(crate) struct Asked {
+    asker: ConnectionId,
+    /// The asker's number for it.
+    number: u32,
+    handler: Option<ConnectionId>,
+    started: Instant,
+    deadline: Instant,
+    action: Box<str>,
+    value: Value,
+}
+
+/// Who listens, who handles, what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    /// Connections that subscribed to messages.
+    listeners: Vec<PeerIndex>,
+    /// For each action those that handle it, first come first; the empty action stands for all others.
+    handlers: HashMap<Box<str>, Vec<PeerIndex>>,
+    asked: HashMap<u32, Asked>,
+    next: u32,
+}
+
+impl Exchange {
+    pub(crate) fn listen(&mut self, peer: PeerIndex) {
+        if !self.listeners.contains(&peer) {
+            self.listeners.push(peer);
+        }
+    }
+
+    pub(crate) fn unlisten(&mut self, peer: PeerIndex) {
+        self.listeners.retain(|&listener| listener != peer);
+    }
+
+    /// Who answers `action`: of all, or `to` alone if it does.
+    fn handler(&self, action: &str, to: Option<PeerIndex>) -> Option<PeerIndex> {
+        let of = |action: &str| self.handlers.get(action).map_or(&[][..], Vec::as_slice);
+        let mut candidates = of(action).iter().chain(of("")).copied();
+        match to {
+            Some(peer) => candidates.find(|&candidate| candidate == peer),
+            None => candidates.next(),
+        }
+    }
+
+    pub(crate) fn open_requests(&self) -> usize {
+        self.asked.len()
+    }
+
+    fn unused_number(&mut self) -> u32 {
+        loop {
+            self.next = self.next.wrapping_add(1);
+            if !self.asked.contains_key(&self.next) {
+                return self.next;
+            }
+        }
+    }
+}
+
+impl Hub {
+    pub(crate) fn message(
+        &mut self,
+        now: Now,
+        from: PeerIndex,
+        message: &Message<'_>,
+    ) -> Result<(), ConnectionError> {
+        let fields = &message.fields;
+        let about = Kind::Message as u8;
+        let value = match payload_value(&message.payload, &self.config.limits)? {
+            Ok(value) => value,
+            Err(text) => {
+                self.refuse(from, ErrorCode::Limit, about, fields.id.into(), &text);
+                return Ok(());
+            }
+        };
+        let to: Vec<PeerIndex> = if fields.to.is_empty() {
+            self.exchange.listeners.iter().copied().filter(|&listener| listener != from).collect()
+        } else if let Some(peer) = self.peers.named(fields.to) {
+            vec![peer]
+        } else {
+            let text = format!("nobody named {:?} is connected", fields.to);
+            self.refuse(from, ErrorCode::NoSuchPeer, about, fields.id.into(), &text);
+            return Ok(());
+        };
+        let sender = self.peers[from].name.clone();
+        self.journal.event(now.time, Event::Message { from: &sender, to: fields.to, value });
+        self.frame.clear();
+        let fields = MessageFields { from: &sender, ..*fields };
+        Packet::Message(Message { fields, payload: message.payload }).encode(&mut self.frame);
+        for peer in to {
+            self.deliver(now, peer);
+        }
+        Ok(())
+    }
+
+    /// Queues the frame at hand for a connection; one that does not read its messages is ended.
+    fn deliver(&mut self, now: Now, to: PeerIndex) {
+        let limit = self.config.limits.every_output;
+        let queued = self.peers[to].connection.output.len() + self.frame.len();
+        if queued > limit {
+            let what = "number of bytes waiting to be read";
+            let error = ConnectionError::Limit { what, value: queued as u64, limit: limit as u64 };
+            self.fail(now, to, &error);
+        } else {
+            self.peers.append(to, &self.frame);
+        }
+    }
+
+    pub(crate) fn handle(&mut self, from: PeerIndex, handle: &Handle<'_>) {
+        let about = Kind::Handle as u8;
+        if !handle.on {
+            if let Some(handlers) = self.exchange.handlers.get_mut(handle.action) {
+                handlers.retain(|&handler| handler != from);
+            }
+            self.peers[from].handles.retain(|action| &**action != handle.action);
+            return;
+        }
+        let limits = &self.config.limits;
+        if self.peers[from].handles.iter().any(|action| &**action == handle.action) {
+            return;
+        }
+        if self.peers[from].handles.len() >= limits.handlers || handle.action.len() > limits.name {
+            let text = format!(
+                "a connection handles at most {} actions, of at most {} bytes each",
+                limits.handlers, limits.name
+            );
+            return self.refuse(from, ErrorCode::Limit, about, 0, &text);
+        }
+        if handle.action.starts_with('$') {
+            let text = format!("action {:?}: names that begin with $ are the hub's", handle.action);
+            return self.refuse(from, ErrorCode::Invalid, about, 0, &text);
+        }
+        self.peers[from].handles.push(handle.action.into());
+        let handlers = self.exchange.handlers.entry(handle.action.into()).or_default();
+        handlers.push(from);
+        let first = handlers[0];
+        if first != from {
+            let name = &self.peers[first].name;
+            let text = format!("action {:?} is answered by {name:?}, until that one leaves", handle.action);
+            self.refuse(from, ErrorCode::HandlerTaken, about, 0, &text);
+        }
+    }
+
+    pub(crate) fn request(
+        &mut self,
+        now: Now,
+        from: PeerIndex,
+        request: &Request<'_>,
+    ) -> Result<(), ConnectionError> {
+        let fields = &request.fields;
+        let limits = &self.config.limits;
+        let value = match payload_value(&request.payload, limits)? {
+            Ok(value) => value,
+            Err(text) => {
+                self.reply_text(from, fields.id, Status::Refused, &text);
+                return Ok(());
+            }
+        };
+        if self.peers[from].asked >= limits.requests {
+            let text = format!("{} requests of this connection are not answered yet", limits.requests);
+            self.reply_text(from, fields.id, Status::Refused, &text);
+            return Ok(());
+        }
+        let wait = Duration::from_millis(fields.deadline.into()).min(limits.deadline);
+        let number = self.exchange.unused_number();
+        let asked = Asked {
+            asker: self.peers[from].id,
+            number: fields.id,
+            handler: None,
+            started: now.instant,
+            deadline: now.instant + wait,
+            action: fields.action.into(),
+            value,
+        };
+        self.timers.push(Reverse((asked.deadline, Timer::Request(number))));
+        self.exchange.asked.insert(number, asked);
+        self.peers[from].asked += 1;
+        if fields.action.starts_with('$') {
+            self.own_action(now, number);
+        } else {
+            self.pass_request_on(now, from, number, request);
+        }
+        Ok(())
+    }
+
+    fn pass_request_on(&mut self, now: Now, from: PeerIndex, number: u32, request: &Request<'_>) {
+        let fields = &request.fields;
+        let to = (!fields.to.is_empty()).then(|| self.peers.named(fields.to));
+        let handler = match to {
+            Some(None) => {
+                let text = format!("nobody named {:?} is connected", fields.to);
+                return self.answer_text(now, number, Status::NoHandler, &text);
+            }
+            Some(Some(peer)) => self.exchange.handler(fields.action, Some(peer)),
+            None => self.exchange.handler(fields.action, None),
+        };
+        let Some(handler) = handler else {
+            let text = format!("nobody answers action {:?}", fields.action);
+            return self.answer_text(now, number, Status::NoHandler, &text);
+        };
+        if let Some(asked) = self.exchange.asked.get_mut(&number) {
+            asked.handler = Some(self.peers[handler].id);
+        }
+        let asker = self.peers[from].name.clone();
+        self.frame.clear();
+        let fields = RequestFields { id: number, from: &asker, ..*fields };
+        Packet::Request(Request { fields, payload: request.payload }).encode(&mut self.frame);
+        self.deliver(now, handler);
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        now: Now,
+        from: PeerIndex,
+        reply: &Reply<'_>,
+    ) -> Result<(), ConnectionError> {
+        let id = self.peers[from].id;
+        let number = reply.fields.id;
+        // One that came after its deadline is for nobody.
+        if self.exchange.asked.get(&number).is_none_or(|asked| asked.handler != Some(id)) {
+            return Ok(());
+        }
+        match payload_value(&reply.payload, &self.config.limits)? {
+            Ok(value) => self.answer(now, number, reply.fields.status, value, Some(reply.payload)),
+            Err(text) => self.answer_text(now, number, Status::Failed, &text),
+        }
+        Ok(())
+    }
+
+    /// Ends a request with an answer in words.
+    pub(crate) fn answer_text(&mut self, now: Now, number: u32, status: Status, text: &str) {
+        let payload = Payload { encoding: Encoding::Text, bytes: text.as_bytes() };
+        self.answer(now, number, status, text.into(), Some(payload));
+    }
+
+    /// Ends a request with a value of the hub's own.
+    pub(crate) fn answer_value(&mut self, now: Now, number: u32, value: Value) {
+        self.answer(now, number, Status::Result, value, None);
+    }
+
+    fn answer(&mut self, now: Now, number: u32, status: Status, value: Value, payload: Option<Payload<'_>>) {
+        let Some(asked) = self.exchange.asked.remove(&number) else { return };
+        let Some(asker) = self.peers.find(asked.asker) else { return };
+        self.peers[asker].asked -= 1;
+        let mut encoded = Vec::new();
+        let payload = match payload {
+            Some(payload) => payload,
+            None => match messagepack::encode(&value, self.config.limits.depth, &mut encoded) {
+                Ok(()) => Payload { encoding: Encoding::MessagePack, bytes: &encoded },
+                Err(error) => {
+                    let text = error.to_string();
+                    return self.reply_text(asker, asked.number, Status::Failed, &text);
+                }
+            },
+        };
+        self.frame.clear();
+        let fields = ReplyFields { id: asked.number, status };
+        Packet::Reply(Reply { fields, payload }).encode(&mut self.frame);
+        let handler = asked.handler.and_then(|id| self.peers.find(id));
+        let to =
+            handler.map_or_else(|| self.config.name.clone().into(), |peer| self.peers[peer].name.clone());
+        let from = self.peers[asker].name.clone();
+        if !asked.action.starts_with('$') {
+            self.journal.event(
+                now.time,
+                Event::Request {
+                    from: &from,
+                    to: &to,
+                    action: &asked.action,
+                    value: asked.value,
+                    outcome: outcome(status),
+                    result: value,
+                    duration_ns: u64::try_from(now.instant.since(asked.started).as_nanos())
+                        .unwrap_or(u64::MAX),
+                },
+            );
+        }
+        self.deliver(now, asker);
+    }
+
+    /// Refuses a request before it is one.
+    fn reply_text(&mut self, to: PeerIndex, id: u32, status: Status, text: &str) {
+        let payload = Payload { encoding: Encoding::Text, bytes: text.as_bytes() };
+        self.peers.send(to, &Packet::Reply(Reply { fields: ReplyFields { id, status }, payload }));
+    }
+
+    /// A request's timer ran out.
+    pub(crate) fn check_request(&mut self, now: Now, number: u32) {
+        if self.exchange.asked.get(&number).is_some_and(|asked| asked.deadline <= now.instant) {
+            self.answer_text(now, number, Status::Late, "no answer came in time");
+        }
+    }
+
+    /// What the asker wanted with a request, and its name.
+    pub(crate) fn asked(&self, number: u32) -> Option<(PeerIndex, &str, &Value)> {
+        let asked = self.exchange.asked.get(&number)?;
+        Some((self.peers.find(asked.asker)?, &asked.action, &asked.value))
+    }
+
+    /// A connection is over: it listens, handles and asks no more.
+    pub(crate) fn leave_exchange(&mut self, now: Now, peer: PeerIndex) {
+        self.exchange.unlisten(peer);
+        for action in std::mem::take(&mut self.peers[peer].handles) {
+            if let Some(handlers) = self.exchange.handlers.get_mut(&action) {
+                handlers.retain(|&handler| handler != peer);
+                if handlers.is_empty() {
+                    self.exchange.handlers.remove(&action);
+                }
+            }
+        }
+        let id = self.peers[peer].id;
+        self.exchange.asked.retain(|_, asked| asked.asker != id);
+        let lost: Vec<u32> = self
+            .exchange
+            .asked
+            .iter()
+            .filter(|(_, asked)| asked.handler == Some(id))
+            .map(|(&number, _)| number)
+            .collect();
+        for number in lost {
+            self.answer_text(now, number, Status::Unknown, "the handler went away before it answered");
+        }
+    }
+}
+
+fn outcome(status: Status) -> &'static str {
+    match status {
+        Status::Result => "result",
+        Status::Failed => "failed",
+        Status::NoHandler => "no handler",
+        Status::Unknown => "unknown",
+        Status::Late => "late",
+        Status::Refused => "refused",
+    }
+}
+
+/// What a payload means; `Err` in words if it is too large to be passed on.
+///
+/// # Errors
+///
+/// If it is not what its encoding says: that breaks the protocol.
+fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value, String>, ConnectionError> {
+    let limit = limits.body as usize - Limits::PAYLOAD_OVERHEAD;
+    if payload.bytes.len() > limit {
+        return Ok(Err(format!(
+            "{} bytes are over the limit of {limit} for what a message carries",
+            payload.bytes.len()
+        )));
+    }
+    // In the hub's own source it stands within two dictionaries.
+    let depth = limits.depth - 2;
+    let malformed = |error: String| ConnectionError::Rule(format!("a malformed payload: {error}"));
+    let value = match payload.encoding {
+        Encoding::None => Value::Null,
+        Encoding::MessagePack => {
+            messagepack::decode(payload.bytes, depth).map_err(|error| malformed(error.to_string()))?
+        }
+        Encoding::Json => json::read(payload.bytes, depth).map_err(|error| malformed(error.to_string()))?,
+        Encoding::Text => {
+            core::str::from_utf8(payload.bytes).map_err(|error| malformed(error.to_string()))?.into()
+        }
+        Encoding::Binary => Value::Binary(payload.bytes.to_vec()),
+    };
+    Ok(Ok(value))
+}

@@ -1,0 +1,167 @@
+//! Loggers: their positions, what they lack, and what their commits allow to be acknowledged.
+//!
+//! A follower behind its source is helped in one of two ways. At level `logged` the writer's spool has what it lacks: one
+//! Resume is open per source, for the follower furthest behind that has room, and the room is kept free until the slice
+//! has come. At the other levels nobody has it: the follower gets the hub's State, which says what is missing.
+
+use dict_protocol::packet::{Ack, Level, MissingFrom, Packet, Resume, Source as SourcePacket, State, Update};
+use dict_protocol::record::GapReason;
+use dict_protocol::time::{Now, Time};
+
+use crate::hub::Hub;
+use crate::peers::PeerIndex;
+use crate::sources::{OpenResume, Source, SourceId, Writer};
+
+impl Hub {
+    /// A logger has committed.
+    pub(crate) fn ack(&mut self, from: PeerIndex, ack: Ack) {
+        let Some(source) = self.sources.find(ack.source) else { return };
+        let Some(follower) = source.follower(from) else { return };
+        // It cannot hold what it was not sent.
+        let sequence = ack.sequence.min(follower.position.unwrap_or(0));
+        if sequence > follower.committed {
+            follower.committed = sequence;
+            self.mark_due(ack.source);
+        }
+    }
+
+    /// A logger tells what it holds.
+    pub(crate) fn resume(&mut self, _now: Now, from: PeerIndex, resume: Resume) {
+        let Some(source) = self.sources.find(resume.source) else { return };
+        let Some(follower) = source.follower(from) else { return };
+        follower.position = Some(resume.after);
+        follower.committed = resume.after;
+        self.mark_due(resume.source);
+        self.learn_highest(resume.source, resume.highest);
+    }
+
+    /// At the end of a turn: acknowledges to a source's writer, and helps its followers on.
+    pub(crate) fn look_after(&mut self, now: Now, id: SourceId) {
+        let Some(source) = self.sources.find(id) else { return };
+        source.due = false;
+        let sequence = source.held_by_all();
+        if sequence > source.acked || (source.announce_ack && sequence > 0) {
+            source.acked = sequence;
+            match source.writer {
+                Writer::Peer(writer) => self.peers.send(writer, &Packet::Ack(Ack { source: id, sequence })),
+                Writer::Hub => self.journal_logged(now, sequence),
+                Writer::Nobody => {}
+            }
+        }
+        let source = &mut self.sources[id];
+        source.announce_ack = false;
+        if source.replay && source.acked >= source.newest {
+            self.withdraw(id);
+        } else if source.level == Level::Logged {
+            self.ask(now, id);
+        } else {
+            self.give_state(id);
+        }
+    }
+
+    /// Every logger has all of an older epoch's rest: it is over, and the newer epoch goes on.
+    fn withdraw(&mut self, id: SourceId) {
+        if let Writer::Peer(writer) = self.sources[id].writer {
+            self.peers[writer].writes.retain(|&written| written != id);
+            self.writer_gone(id, writer, "acknowledged in full");
+        }
+    }
+
+    /// Asks a source's writer for what a follower lacks.
+    fn ask(&mut self, now: Now, id: SourceId) {
+        let limits = &self.config.limits;
+        let reserved = (limits.slice + limits.body) as usize;
+        let (updates, bytes) = (limits.slice_updates, limits.slice);
+        let source = &mut self.sources[id];
+        if source.resume.is_some() || source.held || !source.is_online() {
+            return;
+        }
+        let mut furthest: Option<(u64, PeerIndex)> = None;
+        for follower in &source.followers {
+            let Some(position) = follower.position.filter(|&position| position < source.newest) else {
+                continue;
+            };
+            let peer = &mut self.peers[follower.peer];
+            if !peer.has_room(reserved, limits) {
+                peer.waits_for_room = true;
+            } else if furthest.is_none_or(|(least, _)| position < least) {
+                furthest = Some((position, follower.peer));
+            }
+        }
+        let Some((after, peer)) = furthest else { return };
+        self.peers[peer].reserved += reserved;
+        source.resume = Some(OpenResume { peer: Some(peer), reserved });
+        match source.writer {
+            Writer::Peer(writer) => {
+                let resume = Resume { source: id, after, highest: 0, updates, bytes };
+                self.peers.send(writer, &Packet::Resume(resume));
+            }
+            Writer::Hub => self.replay_journal(now, after),
+            Writer::Nobody => {}
+        }
+    }
+
+    /// Gives followers of a source whose writer keeps nothing the dictionary as it is, and says what is missing.
+    fn give_state(&mut self, id: SourceId) {
+        let limits = &self.config.limits;
+        let source = &mut self.sources[id];
+        self.body.clear();
+        let live = source.live;
+        let behind: Vec<usize> = (0..source.followers.len())
+            .filter(|&place| source.followers[place].position.is_some_and(|position| position < live))
+            .collect();
+        for place in behind {
+            let follower = &mut source.followers[place];
+            let peer = &mut self.peers[follower.peer];
+            if !peer.has_room(limits.body as usize, limits) {
+                peer.waits_for_room = true;
+                continue;
+            }
+            let position = follower.position.replace(live).unwrap_or(0);
+            let (to, came_late) = (follower.peer, follower.came_late);
+            self.body.clear();
+            let (sequence, stamp, replayed, end_of_slice) = (live, source.stamp, true, false);
+            // Update 1 states the whole dictionary, so the dictionary as of update 1 is that update.
+            if live == 1 {
+                self.body.push(0x90);
+                source.state.encode(&mut self.body);
+                let patch = &self.body;
+                let update =
+                    Update { source: id, sequence, stamp, end: false, end_of_slice, replayed, patch };
+                self.peers.send(to, &Packet::Update(update));
+                continue;
+            }
+            source.state.encode(&mut self.body);
+            let reason =
+                if came_late && position == 0 { GapReason::BeforeLogger } else { GapReason::NotKept };
+            let missing = Some(MissingFrom { first: position + 1, since: Time::default(), reason });
+            let dictionary = &self.body;
+            let state = State { source: id, sequence, stamp, missing, end_of_slice, replayed, dictionary };
+            self.peers.send(to, &Packet::State(state));
+        }
+    }
+
+    /// The slice that was asked for has come, or will not.
+    pub(crate) fn close_resume(&mut self, id: SourceId) {
+        let Some(source) = self.sources.find(id) else { return };
+        if let Some(OpenResume { peer: Some(peer), reserved }) = source.resume.take() {
+            self.peers[peer].reserved -= reserved;
+        }
+    }
+}
+
+impl Source {
+    /// How a subscriber is told of it.
+    pub(crate) fn presence(&self) -> SourcePacket<'_> {
+        SourcePacket {
+            id: self.id,
+            epoch: self.epoch,
+            previous: self.previous,
+            online: self.is_online(),
+            replay: self.replay,
+            name: &self.name,
+            writer: &self.writer_name,
+            reason: &self.offline,
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! The hub itself: what it is given and what it gives back.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use dict_protocol::connection::{ConnectionError, Phase};
+use dict_protocol::decoder::Decoder;
+use dict_protocol::limits::Limits;
+use dict_protocol::name;
+use dict_protocol::packet::{
+    Error, ErrorCode, Hello, Logger, LoggerPresence, Packet, Ping, Pong, VERSION, Welcome,
+};
+use dict_protocol::time::{Instant, Now};
+
+use crate::exchange::Exchange;
+use crate::journal::{Event, Journal};
+use crate::peers::{ConnectionId, Due, PeerIndex, Peers};
+use crate::sources::{SourceId, Sources};
+
+/// Who a hub is and what it takes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name; `$hub/` and it is the name of its own source.
+    pub name: String,
+    /// When it was started, microseconds since 1970: the epoch of its own source. Must rise from run to run.
+    pub run: u64,
+    /// Which program it is part of, and its version.
+    pub product: String,
+    /// What it takes at most.
+    pub limits: Limits,
+}
+
+/// Something that whoever runs the hub should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A client was accepted.
+    Opened {
+        /// Its name on this hub.
+        client: Box<str>,
+        /// Where it comes from.
+        address: Box<str>,
+    },
+    /// A connection ended.
+    Closed {
+        /// Its name on this hub; empty where it never greeted.
+        client: Box<str>,
+        /// Where it came from.
+        address: Box<str>,
+        /// Why.
+        reason: String,
+        /// It broke a rule, a limit or was silent: not an orderly end.
+        failed: bool,
+    },
+    /// Something that nobody is to blame for alone but somebody must look at, such as two clients with one epoch.
+    Alarm(String),
+}
+
+/// What is to happen at a given time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A connection may have been silent for too long.
+    Silence(ConnectionId),
+    /// A request may have been waited for long enough.
+    Request(u32),
+    /// A watcher's interval is over.
+    Interval(ConnectionId, SourceId),
+}
+
+/// The hub: see the [crate's documentation](crate).
+#[derive(Debug)]
+pub struct Hub {
+    pub(crate) config: Config,
+    pub(crate) peers: Peers,
+    pub(crate) sources: Sources,
+    pub(crate) exchange: Exchange,
+    pub(crate) journal: Journal,
+    pub(crate) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    pub(crate) logger: LoggerPresence,
+    /// Sources whose acknowledgement, or what their followers lack, is to be looked at when the turn ends.
+    pub(crate) due: Vec<SourceId>,
+    /// Subscribers that are to be sent what is due when the turn ends.
+    pub(crate) feed: Vec<ConnectionId>,
+    pub(crate) notices: VecDeque<Notice>,
+    /// An update as it goes to all its subscribers; kept for its memory.
+    pub(crate) frame: Vec<u8>,
+    /// A patch or dictionary that is being put together; kept for its memory.
+    pub(crate) body: Vec<u8>,
+    /// The slots that an update changed; kept for its memory.
+    pub(crate) changed: Vec<u32>,
+    pub(crate) started: Now,
+}
+
+impl Hub {
+    /// A hub without connections.
+    pub fn new(config: Config, now: Now) -> Self {
+        let mut hub = Self {
+            journal: Journal::new(config.limits.clone()),
+            config,
+            peers: Peers::default(),
+            sources: Sources::default(),
+            exchange: Exchange::default(),
+            timers: BinaryHeap::new(),
+            logger: LoggerPresence::Never,
+            due: Vec::new(),
+            feed: Vec::new(),
+            notices: VecDeque::new(),
+            frame: Vec::new(),
+            body: Vec::new(),
+            changed: Vec::new(),
+            started: now,
+        };
+        hub.open_journal();
+        hub
+    }
+
+    /// Who it is and what it takes.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A client connected from `address`.
+    pub fn open(&mut self, now: Now, address: &str) -> ConnectionId {
+        let index = self.peers.open(now, address, &self.config.limits);
+        let id = self.peers[index].id;
+        let limit = self.config.limits.connections;
+        if self.peers.len() > limit {
+            let value = self.peers.len() as u64;
+            let error = ConnectionError::Limit { what: "number of connections", value, limit: limit as u64 };
+            self.fail(now, index, &error);
+        } else {
+            self.watch_silence(index);
+        }
+        id
+    }
+
+    /// Bytes came from a connection.
+    pub fn receive(&mut self, now: Now, id: ConnectionId, mut bytes: &[u8]) {
+        let Some(index) = self.peers.find(id) else { return };
+        let mut decoder = std::mem::take(&mut self.peers[index].decoder);
+        let result = loop {
+            if self.peers[index].connection.phase() == Phase::Ended {
+                break Ok(());
+            }
+            let offset = decoder.offset();
+            match decoder.decode(&mut bytes) {
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(ConnectionError::Frame { offset, error }),
+                Ok(Some(frame)) => {
+                    if let Err(error) = Packet::parse(&frame)
+                        .map_err(Into::into)
+                        .and_then(|packet| self.packet(now, index, &packet))
+                    {
+                        break Err(error);
+                    }
+                }
+            }
+            if decoder.limit() == self.config.limits.greeting_body {
+                self.greeted(index, &mut decoder);
+            }
+        };
+        match result {
+            Ok(()) => self.peers[index].decoder = decoder,
+            Err(error) => self.fail(now, index, &error),
+        }
+        self.settle(now);
+    }
+
+    /// After the greeting, frames may be larger.
+    fn greeted(&self, index: PeerIndex, decoder: &mut Decoder) {
+        if self.peers[index].is_open() {
+            decoder.set_limit(self.config.limits.body);
+        }
+    }
+
+    /// A connection is gone, or will not be read any more. It is not known from now on.
+    pub fn closed(&mut self, now: Now, id: ConnectionId, reason: &str) {
+        let Some(index) = self.peers.find(id) else { return };
+        self.detach(now, index, reason, false);
+        self.peers.remove(index);
+        self.settle(now);
+    }
+
+    /// A deadline of [`Hub::poll_timeout`] has passed (or not yet: that does nothing).
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(&Reverse((at, timer))) = self.timers.peek() {
+            if at > now.instant {
+                break;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Silence(id) => self.check_silence(now, at, id),
+                Timer::Request(id) => self.check_request(now, id),
+                Timer::Interval(id, source) => self.interval_over(id, source),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// When [`Hub::handle_timeout`] is to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Call it when all that came in this turn was given: sends acknowledgements, and to subscribers with room what is
+    /// due. Until then they are gathered, so that a busy turn costs one of each.
+    pub fn end_turn(&mut self, now: Now) {
+        self.settle(now);
+        while let Some(id) = self.due.pop() {
+            self.look_after(now, id);
+        }
+        self.settle(now);
+        while let Some(id) = self.feed.pop() {
+            if let Some(index) = self.peers.find(id) {
+                self.feed(now, index);
+            }
+        }
+    }
+
+    /// The next connection that has something to write or is to be closed: see [`Hub::output`], [`Hub::is_ended`].
+    pub fn poll_ready(&mut self) -> Option<ConnectionId> {
+        self.peers.next_ready()
+    }
+
+    /// What is to be written to a connection.
+    pub fn output(&self, id: ConnectionId) -> &[u8] {
+        self.peers.find(id).map_or(&[], |index| self.peers[index].connection.output.pending())
+    }
+
+    /// The first `count` bytes of [`Hub::output`] were written.
+    pub fn wrote(&mut self, id: ConnectionId, count: usize) {
+        let Some(index) = self.peers.find(id) else { return };
+        let limits = &self.config.limits;
+        let peer = &mut self.peers[index];
+        peer.connection.output.wrote(count);
+        if !peer.due.is_empty() && peer.connection.output.len() < limits.latest_output / 2 {
+            self.feed.push(id);
+        }
+        if peer.waits_for_room && peer.has_room(limits.slice as usize, limits) {
+            peer.waits_for_room = false;
+            let watches = std::mem::take(&mut peer.watches);
+            for &source in &watches {
+                self.mark_due(source);
+            }
+            self.peers[index].watches = watches;
+        }
+    }
+
+    /// Whether [`Hub::end_turn`] has work although nothing came in: after [`Hub::wrote`].
+    pub fn wants_turn(&self) -> bool {
+        !self.due.is_empty() || !self.feed.is_empty()
+    }
+
+    /// Whether a connection is over: to be closed when its output is written.
+    pub fn is_ended(&self, id: ConnectionId) -> bool {
+        self.peers.find(id).is_none_or(|index| self.peers[index].connection.phase() == Phase::Ended)
+    }
+
+    /// The next notice for whoever runs the hub.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Ends the hub's own source, so that a logger knows that nothing of this run is missing. Connections stay, so that
+    /// loggers can take it and acknowledge; then call [`Hub::bye`].
+    pub fn end_journal(&mut self, now: Now) {
+        self.settle(now);
+        self.journal.end(now.time);
+        self.settle(now);
+    }
+
+    /// Whether every logger that is connected has all of the hub's own source on disk.
+    pub fn is_journal_logged(&self) -> bool {
+        let source = &self.sources[self.journal.source];
+        source.followers.is_empty() || source.held_by_all() >= self.journal.sequence()
+    }
+
+    /// Ends every connection in order.
+    pub fn bye(&mut self, now: Now, reason: &str) {
+        let all: Vec<PeerIndex> = self.peers.iter().map(|(index, _)| index).collect();
+        for index in all {
+            self.peers[index].connection.bye(reason);
+            self.detach(now, index, reason, false);
+        }
+    }
+
+    /// One packet of a connection.
+    fn packet(&mut self, now: Now, from: PeerIndex, packet: &Packet<'_>) -> Result<(), ConnectionError> {
+        self.peers[from].connection.admit(now.instant, packet)?;
+        match packet {
+            Packet::Update(update) => return self.update(now, from, update),
+            Packet::State(state) => return self.state(now, from, state),
+            Packet::Ack(ack) => self.ack(from, *ack),
+            Packet::Resume(resume) => self.resume(now, from, *resume),
+            Packet::Ping(ping) => self.ping(now, from, *ping),
+            Packet::Hello(hello) => return self.hello(now, from, hello),
+            Packet::Announce(announce) => self.announce(now, from, announce),
+            Packet::Subscribe(subscribe) => self.subscribe(now, from, subscribe),
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe.id),
+            Packet::Message(message) => return self.message(now, from, message),
+            Packet::Request(request) => return self.request(now, from, request),
+            Packet::Reply(reply) => return self.reply(now, from, reply),
+            Packet::Handle(handle) => self.handle(from, handle),
+            Packet::Bye(bye) => self.ended_by_peer(now, from, None, bye.reason),
+            Packet::Error(error) if error.closing => {
+                self.ended_by_peer(now, from, Some(error.code), error.text);
+            }
+            // Connection::admit lets none of a hub's own packets through.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, now: Now, from: PeerIndex, hello: &Hello<'_>) -> Result<(), ConnectionError> {
+        if !(hello.version_min..=hello.version_max).contains(&VERSION) {
+            let (min, max) = (hello.version_min, hello.version_max);
+            return Err(ConnectionError::Version { ours: VERSION, min, max });
+        }
+        let body = self.config.limits.body;
+        if hello.max_body < body {
+            let (value, limit) = (hello.max_body.into(), body.into());
+            return Err(ConnectionError::Limit {
+                what: "this hub's frames, up to their limit: the client's max_body",
+                value,
+                limit,
+            });
+        }
+        let wish = if hello.name.is_empty() { "client" } else { hello.name };
+        name::validate(wish, self.config.limits.name)
+            .map_err(|error| ConnectionError::Rule(format!("client name {wish:?}: {error}")))?;
+        self.peers.name(from, wish);
+        let limits = &self.config.limits;
+        let heartbeat = Duration::from_millis(hello.heartbeat.into())
+            .clamp(Duration::from_millis(100), Duration::from_secs(3_600));
+        let heartbeat = if hello.heartbeat == 0 { limits.heartbeat } else { heartbeat };
+        let peer = &mut self.peers[from];
+        peer.client_id = hello.client_id;
+        peer.product = hello.product.into();
+        peer.connection.open(heartbeat);
+        let name = peer.name.clone();
+        self.peers.send(
+            from,
+            &Packet::Welcome(Welcome {
+                version: VERSION,
+                run: self.config.run,
+                client_time: hello.time,
+                time: now.time,
+                max_body: body,
+                heartbeat: u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX),
+                logger: self.logger,
+                hub: &self.config.name,
+                name: &name,
+            }),
+        );
+        self.watch_silence(from);
+        let peer = &self.peers[from];
+        let (client, address) = (peer.name.clone(), peer.address.clone());
+        self.journal
+            .event(now.time, Event::Opened { client: &client, address: &address, product: hello.product });
+        self.notices.push_back(Notice::Opened { client, address });
+        Ok(())
+    }
+
+    fn ping(&mut self, now: Now, from: PeerIndex, ping: Ping) {
+        let peer = &mut self.peers[from];
+        let moved = ping.offset.abs_diff(peer.offset);
+        let known = peer.uncertainty;
+        peer.offset = ping.offset;
+        peer.uncertainty = ping.uncertainty;
+        // The timeline needs no row for each heartbeat: only for what says something new.
+        let news = match (known, ping.uncertainty) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(before), Some(after)) => moved > before.saturating_add(after) || after < before / 2,
+        };
+        if let (true, Some(uncertainty)) = (news, ping.uncertainty) {
+            let event = Event::Clock { client: &peer.name, offset: ping.offset, uncertainty };
+            self.journal.event(now.time, event);
+        }
+        self.peers.send(from, &Packet::Pong(Pong { client_time: ping.time, time: now.time, id: ping.id }));
+    }
+
+    fn ended_by_peer(&mut self, now: Now, index: PeerIndex, code: Option<ErrorCode>, text: &str) {
+        let error = ConnectionError::Ended { code, text: text.to_owned() };
+        self.peers[index].connection.fail(&error);
+        self.detach(now, index, &error.to_string(), code.is_some());
+    }
+
+    /// Ends a connection that broke a rule or a limit.
+    pub(crate) fn fail(&mut self, now: Now, index: PeerIndex, error: &ConnectionError) {
+        self.peers[index].connection.fail(error);
+        self.detach(now, index, &error.to_string(), true);
+    }
+
+    /// Tells a connection that something it asked for was refused; the connection stays.
+    pub(crate) fn refuse(&mut self, to: PeerIndex, code: ErrorCode, about: u8, reference: u64, text: &str) {
+        self.peers.send(to, &Packet::Error(Error { code, about, reference, closing: false, text }));
+    }
+
+    /// Takes a connection out of everything; what is queued for it may still be written.
+    fn detach(&mut self, now: Now, index: PeerIndex, reason: &str, failed: bool) {
+        let peer = &mut self.peers[index];
+        if std::mem::replace(&mut peer.detached, true) {
+            return;
+        }
+        let (client, address) = (peer.name.clone(), peer.address.clone());
+        let was_logger = peer.is_logger();
+        peer.subscriptions.clear();
+        peer.due.clear();
+        let writes = std::mem::take(&mut peer.writes);
+        let watches = std::mem::take(&mut peer.watches);
+        self.peers.touch(index);
+        self.peers.forget_name(index);
+        for source in writes {
+            self.writer_gone(source, index, reason);
+        }
+        for source in watches {
+            self.unwatch(source, index);
+        }
+        self.leave_exchange(now, index);
+        if was_logger {
+            self.loggers_changed();
+        }
+        if !client.is_empty() {
+            self.journal.event(now.time, Event::Closed { client: &client, address: &address, reason });
+        }
+        self.notices.push_back(Notice::Closed { client, address, reason: reason.to_owned(), failed });
+    }
+
+    /// Tells every writer whether there is a logger, if that changed.
+    pub(crate) fn loggers_changed(&mut self) {
+        let present = self.peers.iter().any(|(_, peer)| peer.is_logger());
+        let presence = match self.logger {
+            _ if present => LoggerPresence::Present,
+            LoggerPresence::Never => LoggerPresence::Never,
+            _ => LoggerPresence::Away,
+        };
+        if presence == self.logger {
+            return;
+        }
+        self.logger = presence;
+        let all: Vec<PeerIndex> =
+            self.peers.iter().filter(|(_, peer)| peer.is_open()).map(|(index, _)| index).collect();
+        for index in all {
+            self.peers.send(index, &Packet::Logger(Logger { presence }));
+        }
+    }
+
+    fn watch_silence(&mut self, index: PeerIndex) {
+        let peer = &mut self.peers[index];
+        peer.alarm = peer.connection.deadline();
+        if let Some(at) = peer.alarm {
+            self.timers.push(Reverse((at, Timer::Silence(peer.id))));
+        }
+    }
+
+    /// A connection's timer ran out; if there were signs of life meanwhile, it is set anew.
+    fn check_silence(&mut self, now: Now, at: Instant, id: ConnectionId) {
+        let Some(index) = self.peers.find(id) else { return };
+        let peer = &mut self.peers[index];
+        if peer.alarm != Some(at) || peer.connection.phase() == Phase::Ended {
+            return;
+        }
+        peer.decoder.release();
+        peer.connection.output.release();
+        match peer.connection.check(now.instant) {
+            Ok(()) => self.watch_silence(index),
+            Err(error) => self.fail(now, index, &error),
+        }
+    }
+
+    /// Notes that a subscriber is to be sent something when it has room.
+    pub(crate) fn owe(&mut self, index: PeerIndex, due: Due) {
+        let peer = &mut self.peers[index];
+        peer.due.push_back(due);
+        if peer.due.len() == 1 {
+            self.feed.push(peer.id);
+        }
+    }
+
+    /// Notes that a source is to be looked at when the turn ends.
+    pub(crate) fn mark_due(&mut self, id: SourceId) {
+        if let Some(source) = self.sources.find(id)
+            && !std::mem::replace(&mut source.due, true)
+        {
+            self.due.push(id);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The hub's own events, as a source like any other: `$hub/<name>`, with the hub's run as its epoch.
+//!
+//! Each update sets one key, which names the kind of event, to a dictionary:
+//!
+//! | key | its dictionary |
+//! |---|---|
+//! | `connection` | `event` (`opened` or `closed`), `client`, `address`, `product` or `reason` |
+//! | `message` | `from`, `to` (empty: everybody), `value` |
+//! | `request` | `from`, `to`, `action`, `value`, `outcome`, `result`, `duration_ns` |
+//! | `clock` | `client`, `offset_ns`, `uncertainty_ns` |
+//! | `note` | `from`, `text` |
+//! | `alarm` | `text` |
+//!
+//! What loggers have not committed is kept in a bounded spool; what falls out of it is a gap, as everywhere.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dict_protocol::change::{Patch, PatchBuilder};
+use dict_protocol::encoding::messagepack::DictionaryBytes;
+use dict_protocol::limits::Limits;
+use dict_protocol::packet::{Level, MissingFrom, State, Update};
+use dict_protocol::raw::RawDictionary;
+use dict_protocol::record::{GapReason, Stamp};
+use dict_protocol::time::{Now, Time};
+use dict_protocol::value::{Dictionary, Value};
+
+use crate::hub::Hub;
+use crate::sources::{Source, SourceId, Writer};
+
+/// An event of the hub.
+pub(crate) enum Event<'a> {
+    Opened {
+        client: &'a str,
+        address: &'a str,
+        product: &'a str,
+    },
+    Closed {
+        client: &'a str,
+        address: &'a str,
+        reason: &'a str,
+    },
+    Message {
+        from: &'a str,
+        to: &'a str,
+        value: Value,
+    },
+    Request {
+        from: &'a str,
+        to: &'a str,
+        action: &'a str,
+        value: Value,
+        outcome: &'a str,
+        result: Value,
+        duration_ns: u64,
+    },
+    Clock {
+        client: &'a str,
+        offset: i64,
+        uncertainty: u64,
+    },
+    Note {
+        from: &'a str,
+        text: &'a str,
+    },
+    Alarm {
+        text: &'a str,
+    },
+}
+
+impl Event<'_> {
+    fn into_entry(self) -> (&'static str, Dictionary) {
+        fn of<const N: usize>(pairs: [(&str, Value); N]) -> Dictionary {
+            pairs.into_iter().collect()
+        }
+        match self {
+            Self::Opened { client, address, product } => (
+                "connection",
+                of([
+                    ("event", "opened".into()),
+                    ("client", client.into()),
+                    ("address", address.into()),
+                    ("product", product.into()),
+                ]),
+            ),
+            Self::Closed { client, address, reason } => (
+                "connection",
+                of([
+                    ("event", "closed".into()),
+                    ("client", client.into()),
+                    ("address", address.into()),
+                    ("reason", reason.into()),
+                ]),
+            ),
+            Self::Message { from, to, value } => {
+                ("message", of([("from", from.into()), ("to", to.into()), ("value", value)]))
+            }
+            Self::Request { from, to, action, value, outcome, result, duration_ns } => (
+                "request",
+                of([
+                    ("from", from.into()),
+                    ("to", to.into()),
+                    ("action", action.into()),
+                    ("value", value),
+                    ("outcome", outcome.into()),
+                    ("result", result),
+                    ("duration_ns", duration_ns.into()),
+                ]),
+            ),
+            Self::Clock { client, offset, uncertainty } => (
+                "clock",
+                of([
+                    ("client", client.into()),
+                    ("offset_ns", offset.into()),
+                    ("uncertainty_ns", uncertainty.into()),
+                ]),
+            ),
+            Self::Note { from, text } => ("note", of([("from", from.into()), ("text", text.into())])),
+            Self::Alarm { text } => ("alarm", of([("text", text.into())])),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    sequence: u64,
+    time: Time,
+    end: bool,
+    patch: Vec<u8>,
+}
+
+/// The spool of the hub's own source.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) source: SourceId,
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    sequence: u64,
+    /// The last one that was brought to subscribers.
+    passed_on: u64,
+    /// The last one that every logger has.
+    logged: u64,
+    ended: bool,
+    limits: Limits,
+    /// Notes whose request is answered when they are logged: sequence, request.
+    pub(crate) notes: VecDeque<(u64, u32)>,
+}
+
+impl Journal {
+    /// Events kept for loggers that are away.
+    const EVENTS: usize = 100_000;
+
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            source: 0,
+            entries: VecDeque::new(),
+            bytes: 0,
+            sequence: 0,
+            passed_on: 0,
+            logged: 0,
+            ended: false,
+            limits,
+            notes: VecDeque::new(),
+        }
+    }
+
+    /// The last event's sequence.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Takes an event in; it goes to subscribers before the call that caused it is over.
+    pub(crate) fn event(&mut self, time: Time, event: Event<'_>) {
+        let (kind, details) = event.into_entry();
+        let mut patch = Vec::new();
+        let mut builder = PatchBuilder::new(self.limits.depth, &mut patch);
+        let written = builder.set(kind, &Value::Dictionary(details)).and_then(|()| builder.finish());
+        // What came over the wire was within the depth, and nothing else in an event nests.
+        if written.is_ok() {
+            self.push(time, patch, false);
+        }
+    }
+
+    /// The last event there will be: nothing of this run is missing after it.
+    pub(crate) fn end(&mut self, time: Time) {
+        // Nothing removed, nothing set.
+        self.push(time, vec![0x90, 0x80], true);
+        self.ended = true;
+    }
+
+    fn push(&mut self, time: Time, patch: Vec<u8>, end: bool) {
+        if self.ended {
+            return;
+        }
+        self.sequence += 1;
+        self.bytes += patch.len();
+        self.entries.push_back(Entry { sequence: self.sequence, time, end, patch });
+        while self.entries.len() > Self::EVENTS || (self.bytes > self.limits.spool && self.entries.len() > 1)
+        {
+            let oldest = self.entries.pop_front().expect("there are more than one");
+            self.bytes -= oldest.patch.len();
+        }
+    }
+
+    /// Every logger has all up to `sequence`.
+    fn release(&mut self, sequence: u64) {
+        self.logged = sequence;
+        while self.entries.front().is_some_and(|entry| entry.sequence <= sequence) {
+            let oldest = self.entries.pop_front().expect("it was just looked at");
+            self.bytes -= oldest.patch.len();
+        }
+    }
+
+    fn entry(&self, sequence: u64) -> Option<&Entry> {
+        let first = self.entries.front()?.sequence;
+        self.entries.get(usize::try_from(sequence.checked_sub(first)?).ok()?)
+    }
+
+    fn update<'a>(&self, entry: &'a Entry, replayed: bool) -> Update<'a> {
+        Update {
+            source: self.source,
+            sequence: entry.sequence,
+            stamp: Stamp { hub_time: entry.time, writer_time: entry.time, offset: 0, uncertainty: Some(0) },
+            end: entry.end,
+            end_of_slice: false,
+            replayed,
+            patch: &entry.patch,
+        }
+    }
+}
+
+impl Hub {
+    pub(crate) fn open_journal(&mut self) {
+        let id = self.sources.next_id();
+        let name: Arc<str> = format!("$hub/{}", self.config.name).into();
+        let entry = self.sources.names.entry(name.clone()).or_default();
+        entry.highest = self.config.run;
+        entry.current = Some(id);
+        self.sources.add(Source {
+            writer_name: self.config.name.as_str().into(),
+            ..Source::new(id, name, self.config.run, 0, Level::Logged, [0; 16], Writer::Hub)
+        });
+        self.journal.source = id;
+    }
+
+    /// Brings events to subscribers, in order: every public call ends with it.
+    pub(crate) fn settle(&mut self, now: Now) {
+        while self.journal.passed_on < self.journal.sequence {
+            self.journal.passed_on += 1;
+            self.pass_event_on(now, self.journal.passed_on, false);
+        }
+    }
+
+    fn pass_event_on(&mut self, now: Now, sequence: u64, replayed: bool) {
+        // It is taken out while the hub works with it.
+        let Some(entry) = self.journal.entry(sequence) else { return };
+        let patch_bytes = entry.patch.clone();
+        let update = Update { patch: &patch_bytes, ..self.journal.update(entry, replayed) };
+        let Ok(patch) = Patch::parse(&patch_bytes, self.config.limits.depth) else { return };
+        self.pass_on(now, &update, &patch);
+    }
+
+    /// Sends a follower of the hub's own source on from where it stands.
+    pub(crate) fn replay_journal(&mut self, now: Now, after: u64) {
+        let first = self.journal.entries.front().map_or(self.journal.sequence + 1, |entry| entry.sequence);
+        let mut next = after + 1;
+        if next < first {
+            let reason =
+                if after < self.journal.logged { GapReason::BeforeLogger } else { GapReason::SpoolFull };
+            let nothing = [0x80];
+            let whole = DictionaryBytes::parse(&nothing, 1).expect("it is an empty map");
+            self.pass_state_on(
+                &State {
+                    source: self.journal.source,
+                    sequence: first - 1,
+                    stamp: Stamp {
+                        hub_time: now.time,
+                        writer_time: now.time,
+                        offset: 0,
+                        uncertainty: Some(0),
+                    },
+                    missing: Some(MissingFrom { first: next, since: Time::default(), reason }),
+                    end_of_slice: true,
+                    replayed: true,
+                    dictionary: whole.as_bytes(),
+                },
+                &whole,
+            );
+            next = first;
+        }
+        let mut bytes = 0;
+        for count in 0.. {
+            let Some(entry) = self.journal.entry(next) else { break };
+            bytes += entry.patch.len();
+            if count > 0
+                && (count >= self.config.limits.slice_updates || bytes > self.config.limits.slice as usize)
+            {
+                break;
+            }
+            self.pass_event_on(now, next, true);
+            next += 1;
+        }
+        self.close_resume(self.journal.source);
+        self.mark_due(self.journal.source);
+    }
+
+    /// Every logger has the hub's events up to `sequence`: what was kept for them goes, and notes are answered.
+    pub(crate) fn journal_logged(&mut self, now: Now, sequence: u64) {
+        self.journal.release(sequence);
+        while let Some(&(noted, request)) = self.journal.notes.front()
+            && noted <= sequence
+        {
+            self.journal.notes.pop_front();
+            self.note_logged(now, request);
+        }
+    }
+}
+
+impl Source {
+    /// A source that was just announced.
+    pub(crate) fn new(
+        id: SourceId,
+        name: Arc<str>,
+        epoch: u64,
+        previous: u64,
+        level: Level,
+        client_id: [u8; 16],
+        writer: Writer,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            epoch,
+            previous,
+            level,
+            replay: false,
+            client_id,
+            writer,
+            writer_name: "".into(),
+            offline: "".into(),
+            live: 0,
+            newest: 0,
+            stamp: Stamp::default(),
+            state: RawDictionary::new(),
+            watchers: Vec::new(),
+            followers: Vec::new(),
+            resume: None,
+            held: false,
+            acked: 0,
+            announce_ack: false,
+            due: false,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The actions that the hub answers itself. Their names begin with `$`.
+//!
+//! | action | value | result |
+//! |---|---|---|
+//! | `$sources` | a pattern as text, or null | a list of `source`, `epoch`, `online`, `replay`, `writer`, `level`, `sequence`, `keys`, `reason` |
+//! | `$clients` | null | a list of `name`, `address`, `product`, `since` (ns since 1970), `writes`, `subscriptions`, `queued` (bytes) |
+//! | `$status` | null | `hub`, `run`, `version`, `uptime_s`, `connections`, `sources`, `requests`, `logger` |
+//! | `$note` | a text | null, once every logger has it on disk |
+
+use dict_protocol::packet::{Level, LoggerPresence, Status};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::time::Now;
+use dict_protocol::value::{Dictionary, Value};
+
+use crate::hub::Hub;
+use crate::journal::Event;
+use crate::peers::Peer;
+use crate::sources::Source;
+
+impl Hub {
+    pub(crate) fn own_action(&mut self, now: Now, number: u32) {
+        let Some((asker, action, value)) = self.asked(number) else { return };
+        let (action, value) = (action.to_owned(), value.clone());
+        match action.as_str() {
+            "$sources" => {
+                let pattern = value.as_str().map_or_else(Pattern::all, Pattern::parse);
+                let list = self.sources.matching(&pattern);
+                let list = list.into_iter().map(|id| describe_source(&self.sources[id])).collect();
+                self.answer_value(now, number, Value::List(list));
+            }
+            "$clients" => {
+                let open = self.peers.iter().filter(|(_, peer)| peer.is_open());
+                let list = open.map(|(_, peer)| describe_client(peer)).collect();
+                self.answer_value(now, number, Value::List(list));
+            }
+            "$status" => self.answer_value(now, number, self.describe_hub(now)),
+            "$note" => {
+                let Some(text) = value.as_str() else {
+                    return self.answer_text(now, number, Status::Failed, "a note is a text");
+                };
+                if self.logger != LoggerPresence::Present {
+                    return self.answer_text(now, number, Status::Failed, "there is no logger to note it");
+                }
+                let from = self.peers[asker].name.clone();
+                self.journal.event(now.time, Event::Note { from: &from, text });
+                let sequence = self.journal.sequence();
+                self.journal.notes.push_back((sequence, number));
+            }
+            _ => {
+                let text =
+                    format!("the hub has no action {action:?}; it has $sources, $clients, $status, $note");
+                self.answer_text(now, number, Status::NoHandler, &text);
+            }
+        }
+    }
+
+    /// A note is on disk.
+    pub(crate) fn note_logged(&mut self, now: Now, number: u32) {
+        self.answer_value(now, number, Value::Null);
+    }
+
+    fn describe_hub(&self, now: Now) -> Value {
+        let logger = match self.logger {
+            LoggerPresence::Never => "never",
+            LoggerPresence::Away => "away",
+            LoggerPresence::Present => "present",
+        };
+        dictionary([
+            ("hub", self.config.name.as_str().into()),
+            ("run", self.config.run.into()),
+            ("version", self.config.product.as_str().into()),
+            ("uptime_s", now.instant.since(self.started.instant).as_secs().into()),
+            ("connections", (self.peers.len() as u64).into()),
+            ("sources", (self.sources.len() as u64).into()),
+            ("requests", (self.exchange.open_requests() as u64).into()),
+            ("logger", logger.into()),
+        ])
+    }
+}
+
+fn describe_source(source: &Source) -> Value {
+    let level = match source.level {
+        Level::None => "none",
+        Level::Received => "received",
+        Level::Logged => "logged",
+    };
+    dictionary([
+        ("source", (&*source.name).into()),
+        ("epoch", source.epoch.into()),
+        ("online", source.is_online().into()),
+        ("replay", source.replay.into()),
+        ("writer", (&*source.writer_name).into()),
+        ("level", level.into()),
+        ("sequence", source.newest.into()),
+        ("keys", (source.state.len() as u64).into()),
+        ("reason", (&*source.offline).into()),
+    ])
+}
+
+fn describe_client(peer: &Peer) -> Value {
+    dictionary([
+        ("name", (&*peer.name).into()),
+        ("address", (&*peer.address).into()),
+        ("product", (&*peer.product).into()),
+        ("since", peer.since.as_nanos().into()),
+        ("writes", (peer.writes.len() as u64).into()),
+        ("subscriptions", (peer.subscriptions.len() as u64).into()),
+        ("queued", (peer.connection.output.len() as u64).into()),
+    ])
+}
+
+fn dictionary<const N: usize>(pairs: [(&str, Value); N]) -> Value {
+    Value::Dictionary(pairs.into_iter().collect::<Dictionary>())
+}

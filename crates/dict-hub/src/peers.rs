@@ -1,0 +1,235 @@
+//! The hub's connections: what is known of each, and what is to be written to it.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+use dict_protocol::connection::{Connection, Phase, Role};
+use dict_protocol::decoder::Decoder;
+use dict_protocol::limits::Limits;
+use dict_protocol::packet::{Mode, Packet};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::time::{Instant, Now, Time};
+
+use crate::sources::SourceId;
+
+/// A connection of this hub. Never used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    serial: u32,
+    index: u32,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.serial)
+    }
+}
+
+/// A place in [`Peers`]: valid for as long as that connection is there, so it is only kept by what is taken away with it.
+pub(crate) type PeerIndex = u32;
+
+/// One subscription of a connection.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) id: u32,
+    pub(crate) mode: Mode,
+    pub(crate) pattern: Pattern,
+    /// The least time between two updates of a source, milliseconds.
+    pub(crate) interval: u32,
+}
+
+/// What a subscriber is to be sent when it has room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    /// What it has not seen of a source yet.
+    Source(SourceId),
+    /// That all of a subscription was sent.
+    Current(u32),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: ConnectionId,
+    pub(crate) connection: Connection,
+    pub(crate) decoder: Decoder,
+    /// When its silence is looked at next.
+    pub(crate) alarm: Option<Instant>,
+    /// It is in the list of those that have something to write or to end.
+    ready: bool,
+    /// Where it comes from, for people.
+    pub(crate) address: Box<str>,
+    pub(crate) since: Time,
+    pub(crate) client_id: [u8; 16],
+    pub(crate) name: Box<str>,
+    pub(crate) product: Box<str>,
+    /// The hub's clock less the client's, nanoseconds, and how far that may be off.
+    pub(crate) offset: i64,
+    pub(crate) uncertainty: Option<u64>,
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// Sources that it writes.
+    pub(crate) writes: Vec<SourceId>,
+    /// Sources that it watches or follows.
+    pub(crate) watches: Vec<SourceId>,
+    pub(crate) due: VecDeque<Due>,
+    /// Bytes of output kept free for slices that were asked for on its behalf.
+    pub(crate) reserved: usize,
+    /// It is behind with a source and waits for room.
+    pub(crate) waits_for_room: bool,
+    pub(crate) handles: Vec<Box<str>>,
+    /// It was taken out of everything: only its output is left.
+    pub(crate) detached: bool,
+    /// Requests that it asked and that are not answered.
+    pub(crate) asked: usize,
+}
+
+impl Peer {
+    /// Whether it subscribed as a logger.
+    pub(crate) fn is_logger(&self) -> bool {
+        self.subscriptions.iter().any(|subscription| subscription.mode == Mode::Durable)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.connection.phase() == Phase::Open
+    }
+
+    /// Whether a slice of `bytes` more could be queued for it.
+    pub(crate) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.connection.output.len() + self.reserved + bytes <= limits.durable_output
+    }
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    slots: Vec<Option<Box<Peer>>>,
+    free: Vec<PeerIndex>,
+    serial: u32,
+    /// Those that have something to write, or are to be closed.
+    ready: Vec<ConnectionId>,
+    names: HashMap<Box<str>, PeerIndex>,
+}
+
+impl Peers {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn open(&mut self, now: Now, address: &str, limits: &Limits) -> PeerIndex {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            PeerIndex::try_from(self.slots.len() - 1).expect("connections are limited far below 2^32")
+        });
+        self.serial = self.serial.wrapping_add(1);
+        self.slots[index as usize] = Some(Box::new(Peer {
+            id: ConnectionId { serial: self.serial, index },
+            connection: Connection::new(Role::Hub, now.instant, limits),
+            decoder: Decoder::new(limits.greeting_body),
+            alarm: None,
+            ready: false,
+            address: address.into(),
+            since: now.time,
+            client_id: [0; 16],
+            name: "".into(),
+            product: "".into(),
+            offset: 0,
+            uncertainty: None,
+            subscriptions: Vec::new(),
+            writes: Vec::new(),
+            watches: Vec::new(),
+            due: VecDeque::new(),
+            reserved: 0,
+            waits_for_room: false,
+            handles: Vec::new(),
+            detached: false,
+            asked: 0,
+        }));
+        index
+    }
+
+    pub(crate) fn remove(&mut self, index: PeerIndex) {
+        if self.slots[index as usize].take().is_some() {
+            self.free.push(index);
+        }
+    }
+
+    /// Where a connection stands, if it still does.
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<PeerIndex> {
+        let peer = self.slots.get(id.index as usize)?.as_ref()?;
+        (peer.id == id).then_some(id.index)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<PeerIndex> {
+        self.names.get(name).copied()
+    }
+
+    /// Gives a connection its name: the one it wishes, or with `#2`, `#3` ... where that is taken.
+    pub(crate) fn name(&mut self, index: PeerIndex, wish: &str) {
+        let mut name = wish.to_owned();
+        let mut number = 1;
+        while self.names.contains_key(name.as_str()) {
+            number += 1;
+            name = format!("{wish}#{number}");
+        }
+        self[index].name = name.as_str().into();
+        self.names.insert(name.into(), index);
+    }
+
+    /// Frees the name of a connection that is over.
+    pub(crate) fn forget_name(&mut self, index: PeerIndex) {
+        let name = &self.slots[index as usize].as_ref().expect("it is still there").name;
+        if self.names.get(name) == Some(&index) {
+            self.names.remove(name);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerIndex, &Peer)> {
+        (0..).zip(&self.slots).filter_map(|(index, slot)| Some((index, slot.as_deref()?)))
+    }
+
+    /// Queues a packet.
+    pub(crate) fn send(&mut self, index: PeerIndex, packet: &Packet<'_>) {
+        self[index].connection.output.send(packet);
+        self.touch(index);
+    }
+
+    /// Queues a frame that is encoded already.
+    pub(crate) fn append(&mut self, index: PeerIndex, frame: &[u8]) {
+        self[index].connection.output.append(frame);
+        self.touch(index);
+    }
+
+    /// Notes that a connection has something to write, or is to be closed.
+    pub(crate) fn touch(&mut self, index: PeerIndex) {
+        let peer = self.slots[index as usize].as_mut().expect("it is still there");
+        if !peer.ready {
+            peer.ready = true;
+            self.ready.push(peer.id);
+        }
+    }
+
+    /// The next one that has something to write, or is to be closed.
+    pub(crate) fn next_ready(&mut self) -> Option<ConnectionId> {
+        while let Some(id) = self.ready.pop() {
+            if let Some(index) = self.find(id) {
+                self[index].ready = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+impl std::ops::Index<PeerIndex> for Peers {
+    type Output = Peer;
+
+    fn index(&self, index: PeerIndex) -> &Peer {
+        self.slots[index as usize].as_ref().expect("a peer index is kept only while the connection is there")
+    }
+}
+
+impl std::ops::IndexMut<PeerIndex> for Peers {
+    fn index_mut(&mut self, index: PeerIndex) -> &mut Peer {
+        self.slots[index as usize].as_mut().expect("a peer index is kept only while the connection is there")
+    }
+}

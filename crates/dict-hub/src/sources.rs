@@ -1,0 +1,270 @@
+//! The hub's sources: for each name its live epoch, and the rests of older ones.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use dict_protocol::connection::ConnectionError;
+use dict_protocol::packet::{Level, Mode};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::raw::RawDictionary;
+use dict_protocol::record::Stamp;
+use dict_protocol::time::Instant;
+
+use crate::peers::PeerIndex;
+
+/// The number of a (source, epoch), from 1; never used again in this run.
+pub(crate) type SourceId = u32;
+
+/// Who sends a source's updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// Nobody now.
+    Nobody,
+    /// A connection.
+    Peer(PeerIndex),
+    /// The hub itself: its own events.
+    Hub,
+}
+
+/// What a watcher has not been sent yet of a source it was introduced to.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    /// Nothing: updates are passed on as they come.
+    Nothing,
+    /// These slots of the dictionary, a bit each.
+    Slots(Vec<u64>),
+    /// Any of it: the whole State is due.
+    All,
+}
+
+impl Pending {
+    /// Slots that are told apart; beyond, the whole State is sent. Bounds what a slow watcher costs.
+    const SLOTS: u32 = 4_096;
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    /// Adds slots that changed.
+    pub(crate) fn mark(&mut self, slots: &[u32]) {
+        if matches!(self, Self::Nothing) {
+            *self = Self::Slots(Vec::new());
+        }
+        for &slot in slots {
+            let Self::Slots(bits) = self else { return };
+            if slot >= Self::SLOTS {
+                *self = Self::All;
+                return;
+            }
+            let word = (slot / 64) as usize;
+            if bits.len() <= word {
+                bits.resize(word + 1, 0);
+            }
+            bits[word] |= 1 << (slot % 64);
+        }
+    }
+}
+
+/// A subscriber in mode `latest` or `every`.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(crate) peer: PeerIndex,
+    pub(crate) mode: Mode,
+    /// The least time between two updates, milliseconds.
+    pub(crate) interval: u32,
+    /// It was told of the source's presence as it is now.
+    pub(crate) introduced: bool,
+    /// It waits in the peer's list of what is due, or for a timer.
+    pub(crate) queued: bool,
+    pub(crate) pending: Pending,
+    /// The last sequence that it was sent; `None` before its first State.
+    pub(crate) seen: Option<u64>,
+    /// With an interval: when the next update may be sent.
+    pub(crate) next: Instant,
+}
+
+/// A subscriber in mode `durable`: a logger.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    pub(crate) peer: PeerIndex,
+    pub(crate) introduced: bool,
+    pub(crate) queued: bool,
+    /// The last update that it holds or was sent; `None` before it has told.
+    pub(crate) position: Option<u64>,
+    /// The last update that it has on disk.
+    pub(crate) committed: u64,
+    /// It told position 0 of an epoch that had begun: what it then misses was before its time.
+    pub(crate) came_late: bool,
+}
+
+/// A Resume that a writer was sent and has not answered in full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenResume {
+    /// On whose behalf; `None` when that one is gone.
+    pub(crate) peer: Option<PeerIndex>,
+    /// Bytes of output kept free for it.
+    pub(crate) reserved: usize,
+}
+
+/// One epoch of one source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) id: SourceId,
+    pub(crate) name: Arc<str>,
+    pub(crate) epoch: u64,
+    pub(crate) previous: u64,
+    pub(crate) level: Level,
+    /// The rest of an epoch that is over: for followers only.
+    pub(crate) replay: bool,
+    pub(crate) client_id: [u8; 16],
+    pub(crate) writer: Writer,
+    /// The name of the client that writes it, or wrote it last.
+    pub(crate) writer_name: Box<str>,
+    /// Why nobody writes it.
+    pub(crate) offline: Box<str>,
+    /// The last sequence that `state` holds.
+    pub(crate) live: u64,
+    /// The last sequence that its writer is known to have.
+    pub(crate) newest: u64,
+    /// Of the last update applied.
+    pub(crate) stamp: Stamp,
+    pub(crate) state: RawDictionary,
+    pub(crate) watchers: Vec<Watcher>,
+    pub(crate) followers: Vec<Follower>,
+    pub(crate) resume: Option<OpenResume>,
+    /// An older epoch's rest goes to followers first.
+    pub(crate) held: bool,
+    /// The last acknowledgement sent to its writer.
+    pub(crate) acked: u64,
+    /// Its writer was just accepted: the acknowledgement is sent even where it is 0 or was sent before.
+    pub(crate) announce_ack: bool,
+    /// Its acknowledgement, or what its followers lack, is to be looked at when the turn ends.
+    pub(crate) due: bool,
+}
+
+impl Source {
+    /// What may be acknowledged to its writer.
+    pub(crate) fn held_by_all(&self) -> u64 {
+        let held = match self.level {
+            Level::None => 0,
+            Level::Received => self.live,
+            Level::Logged if self.followers.iter().any(|follower| follower.position.is_none()) => 0,
+            Level::Logged => self.followers.iter().map(|follower| follower.committed).min().unwrap_or(0),
+        };
+        held.max(self.acked)
+    }
+
+    pub(crate) fn is_online(&self) -> bool {
+        self.writer != Writer::Nobody
+    }
+
+    pub(crate) fn watcher(&mut self, peer: PeerIndex) -> Option<&mut Watcher> {
+        self.watchers.iter_mut().find(|watcher| watcher.peer == peer)
+    }
+
+    pub(crate) fn follower(&mut self, peer: PeerIndex) -> Option<&mut Follower> {
+        self.followers.iter_mut().find(|follower| follower.peer == peer)
+    }
+}
+
+/// What is known of a name.
+#[derive(Debug, Default)]
+pub(crate) struct Name {
+    /// The highest epoch known, from writers or from loggers.
+    pub(crate) highest: u64,
+    /// The epoch that is the source's state.
+    pub(crate) current: Option<SourceId>,
+    /// The rests of older epochs, oldest first.
+    pub(crate) replays: Vec<SourceId>,
+}
+
+/// All sources.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// By number, less 1.
+    entries: Vec<Option<Box<Source>>>,
+    pub(crate) names: BTreeMap<Arc<str>, Name>,
+    count: usize,
+}
+
+impl Sources {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn find(&mut self, id: SourceId) -> Option<&mut Source> {
+        self.entries.get_mut((id as usize).checked_sub(1)?)?.as_deref_mut()
+    }
+
+    pub(crate) fn peek(&self, id: SourceId) -> Option<&Source> {
+        self.entries.get((id as usize).checked_sub(1)?)?.as_deref()
+    }
+
+    /// The source that a connection writes under this number; `None` where it was replaced or withdrawn meanwhile, so that
+    /// what comes is out of date.
+    ///
+    /// # Errors
+    ///
+    /// If the number was never given.
+    pub(crate) fn written_by(
+        &mut self,
+        id: SourceId,
+        peer: PeerIndex,
+    ) -> Result<Option<&mut Source>, ConnectionError> {
+        if id == 0 || id >= self.next_id() {
+            return Err(ConnectionError::Rule(format!("there is no source {id}")));
+        }
+        Ok(self.find(id).filter(|source| source.writer == Writer::Peer(peer)))
+    }
+
+    /// The number that the next one gets.
+    pub(crate) fn next_id(&self) -> SourceId {
+        SourceId::try_from(self.entries.len() + 1).expect("one run does not see 2^32 epochs")
+    }
+
+    pub(crate) fn add(&mut self, source: Source) {
+        debug_assert_eq!(source.id, self.next_id());
+        self.entries.push(Some(Box::new(source)));
+        self.count += 1;
+    }
+
+    pub(crate) fn remove(&mut self, id: SourceId) -> Option<Box<Source>> {
+        let source = self.entries.get_mut((id as usize).checked_sub(1)?)?.take()?;
+        self.count -= 1;
+        if let Some(name) = self.names.get_mut(&source.name) {
+            name.replays.retain(|&replay| replay != id);
+            if name.current == Some(id) {
+                name.current = None;
+            }
+        }
+        Some(source)
+    }
+
+    /// Every epoch of every name that a pattern matches: of each name the oldest first.
+    pub(crate) fn matching(&self, pattern: &Pattern) -> Vec<SourceId> {
+        let start: &str = match pattern {
+            Pattern::Name(text) | Pattern::Prefix(text) => text,
+        };
+        self.names
+            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
+            .take_while(|(name, _)| name.starts_with(start))
+            .filter(|(name, _)| pattern.matches(name))
+            .flat_map(|(_, name)| name.replays.iter().copied().chain(name.current))
+            .collect()
+    }
+}
+
+impl std::ops::Index<SourceId> for Sources {
+    type Output = Source;
+
+    fn index(&self, id: SourceId) -> &Source {
+        self.entries[id as usize - 1].as_ref().expect("a source id is kept only while the source is there")
+    }
+}
+
+impl std::ops::IndexMut<SourceId> for Sources {
+    fn index_mut(&mut self, id: SourceId) -> &mut Source {
+        self.entries[id as usize - 1].as_mut().expect("a source id is kept only while the source is there")
+    }
+}

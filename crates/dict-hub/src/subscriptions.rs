@@ -1,0 +1,241 @@
+//! Who is sent which source: subscriptions, presence, and what a subscriber is owed when it has room.
+//!
+//! Whatever a subscriber has not seen (a source's presence, its State, merged changes, the mark Current) waits in one
+//! list per connection and is sent when its output has room, read from the hub's dictionaries at that moment. So a slow
+//! subscriber costs a mark a key, and a subscription to everything does not queue everything at once.
+
+use dict_protocol::packet::{Current, ErrorCode, Mode, Packet, Subscribe};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::time::{Instant, Now};
+
+use crate::hub::Hub;
+use crate::peers::{Due, PeerIndex, Subscription};
+use crate::sources::{Follower, Pending, SourceId, Watcher};
+
+/// The code of the frame kind Subscribe, for errors that are about one.
+const ABOUT_SUBSCRIBE: u8 = dict_protocol::frame::Kind::Subscribe as u8;
+
+impl Hub {
+    pub(crate) fn subscribe(&mut self, now: Now, from: PeerIndex, subscribe: &Subscribe<'_>) {
+        let limit = self.config.limits.subscriptions;
+        let peer = &mut self.peers[from];
+        if peer.subscriptions.len() >= limit {
+            let text = format!("this hub takes at most {limit} subscriptions of a connection");
+            return self.refuse(from, ErrorCode::Limit, ABOUT_SUBSCRIBE, subscribe.id.into(), &text);
+        }
+        if peer.subscriptions.iter().any(|other| other.id == subscribe.id) {
+            let text = format!("subscription {} is there already", subscribe.id);
+            return self.refuse(from, ErrorCode::Invalid, ABOUT_SUBSCRIBE, subscribe.id.into(), &text);
+        }
+        let text = subscribe.pattern.to_owned();
+        let pattern = if subscribe.prefix { Pattern::Prefix(text) } else { Pattern::Name(text) };
+        let matching = match subscribe.mode {
+            Mode::Messages => Vec::new(),
+            _ => self.sources.matching(&pattern),
+        };
+        let (mode, interval) = (subscribe.mode, subscribe.interval);
+        self.peers[from].subscriptions.push(Subscription { id: subscribe.id, mode, pattern, interval });
+        if mode == Mode::Messages {
+            self.exchange.listen(from);
+        }
+        if mode == Mode::Durable {
+            self.loggers_changed();
+        }
+        for id in matching {
+            self.join(now.instant, id, from, mode, interval);
+        }
+        self.owe(from, Due::Current(subscribe.id));
+    }
+
+    pub(crate) fn unsubscribe(&mut self, now: Now, from: PeerIndex, id: u32) {
+        let peer = &mut self.peers[from];
+        let Some(place) = peer.subscriptions.iter().position(|subscription| subscription.id == id) else {
+            let text = format!("there is no subscription {id}");
+            return self.refuse(from, ErrorCode::Invalid, ABOUT_SUBSCRIBE, id.into(), &text);
+        };
+        let ended = peer.subscriptions.remove(place);
+        self.forget_subscription(now.instant, from, ended.mode);
+    }
+
+    /// Ends all subscriptions in mode `every` of a connection that does not read.
+    pub(crate) fn too_slow(&mut self, now: Now, peer: PeerIndex) {
+        let limit = self.config.limits.every_output;
+        let mut ended = Vec::new();
+        self.peers[peer].subscriptions.retain(|subscription| {
+            let slow = subscription.mode == Mode::Every;
+            if slow {
+                ended.push(subscription.id);
+            }
+            !slow
+        });
+        self.forget_subscription(now.instant, peer, Mode::Every);
+        for id in ended {
+            let text = format!(
+                "more than {limit} bytes were waiting to be read in mode every; subscribe again for the state as it is now"
+            );
+            self.refuse(peer, ErrorCode::TooSlow, ABOUT_SUBSCRIBE, id.into(), &text);
+        }
+    }
+
+    /// After a subscription in `mode` was taken away: each source goes on in the mode that is left for it, or not at all.
+    fn forget_subscription(&mut self, now: Instant, peer: PeerIndex, mode: Mode) {
+        if mode == Mode::Messages {
+            if !self.peers[peer].subscriptions.iter().any(|other| other.mode == Mode::Messages) {
+                self.exchange.unlisten(peer);
+            }
+            return;
+        }
+        for id in self.peers[peer].watches.clone() {
+            let left = self.wanted(id, peer);
+            if let Some((mode, interval)) = left {
+                if self.sources[id].watcher(peer).is_some_and(|watcher| watcher.mode != mode)
+                    || (mode != Mode::Durable && self.sources[id].follower(peer).is_some())
+                {
+                    self.unwatch(id, peer);
+                    self.join(now, id, peer, mode, interval);
+                }
+            } else {
+                self.unwatch(id, peer);
+                self.peers[peer].watches.retain(|&watched| watched != id);
+            }
+        }
+        if mode == Mode::Durable {
+            self.loggers_changed();
+        }
+    }
+
+    /// How a connection's subscriptions together want a source: durable over every over latest, the least interval.
+    fn wanted(&self, id: SourceId, peer: PeerIndex) -> Option<(Mode, u32)> {
+        let source = self.sources.peek(id)?;
+        let rank = |mode: Mode| match mode {
+            Mode::Durable => 2,
+            Mode::Every => 1,
+            Mode::Latest | Mode::Messages => 0,
+        };
+        self.peers[peer]
+            .subscriptions
+            .iter()
+            .filter(|subscription| subscription.mode != Mode::Messages)
+            .filter(|subscription| subscription.mode == Mode::Durable || !source.replay)
+            .filter(|subscription| subscription.pattern.matches(&source.name))
+            .map(|subscription| (subscription.mode, subscription.interval))
+            .reduce(|a, b| match rank(a.0).cmp(&rank(b.0)) {
+                std::cmp::Ordering::Less => b,
+                std::cmp::Ordering::Greater => a,
+                std::cmp::Ordering::Equal => (a.0, a.1.min(b.1)),
+            })
+    }
+
+    /// Brings a new source to everybody who waits for such.
+    pub(crate) fn join_subscribers(&mut self, id: SourceId) {
+        let all: Vec<PeerIndex> = self.peers.iter().map(|(index, _)| index).collect();
+        for peer in all {
+            if let Some((mode, interval)) = self.wanted(id, peer) {
+                self.join(Instant::default(), id, peer, mode, interval);
+            }
+        }
+    }
+
+    /// Makes a connection a watcher or follower of a source, or a keener one.
+    fn join(&mut self, now: Instant, id: SourceId, peer: PeerIndex, mode: Mode, interval: u32) {
+        let source = &mut self.sources[id];
+        if source.replay && mode != Mode::Durable {
+            return;
+        }
+        if source.follower(peer).is_some() {
+            return;
+        }
+        let known = source.watcher(peer).is_some();
+        if mode == Mode::Durable {
+            source.watchers.retain(|watcher| watcher.peer != peer);
+            let came_late = source.newest > 0;
+            source.followers.push(Follower {
+                peer,
+                introduced: false,
+                queued: true,
+                position: None,
+                committed: 0,
+                came_late,
+            });
+        } else if let Some(watcher) = source.watcher(peer) {
+            if mode == Mode::Every {
+                watcher.mode = Mode::Every;
+            }
+            watcher.interval =
+                if mode == watcher.mode { interval.min(watcher.interval) } else { watcher.interval };
+            // A new subscription gets the state anew.
+            watcher.pending = Pending::All;
+            watcher.seen = None;
+            if std::mem::replace(&mut watcher.queued, true) {
+                return;
+            }
+        } else {
+            source.watchers.push(Watcher {
+                peer,
+                mode,
+                interval,
+                introduced: false,
+                queued: true,
+                pending: Pending::All,
+                seen: None,
+                next: now,
+            });
+        }
+        if !known {
+            self.peers[peer].watches.push(id);
+        }
+        self.owe(peer, Due::Source(id));
+    }
+
+    /// Takes a connection off a source.
+    pub(crate) fn unwatch(&mut self, id: SourceId, peer: PeerIndex) {
+        let Some(source) = self.sources.find(id) else { return };
+        source.watchers.retain(|watcher| watcher.peer != peer);
+        let followers = source.followers.len();
+        source.followers.retain(|follower| follower.peer != peer);
+        if source.followers.len() != followers {
+            // The slice that was asked for it still comes, for whoever is left.
+            if let Some(resume) = &mut source.resume
+                && resume.peer == Some(peer)
+            {
+                resume.peer = None;
+            }
+            self.mark_due(id);
+        }
+    }
+
+    /// Tells every subscriber of a source whether its writer is there, as soon as each has room.
+    pub(crate) fn present(&mut self, id: SourceId) {
+        let source = &mut self.sources[id];
+        let mut owed = Vec::new();
+        for watcher in &mut source.watchers {
+            watcher.introduced = false;
+            if !std::mem::replace(&mut watcher.queued, true) {
+                owed.push(watcher.peer);
+            }
+        }
+        for follower in &mut source.followers {
+            follower.introduced = false;
+            if !std::mem::replace(&mut follower.queued, true) {
+                owed.push(follower.peer);
+            }
+        }
+        for peer in owed {
+            self.owe(peer, Due::Source(id));
+        }
+    }
+
+    /// Sends a subscriber what it is owed, as far as there is room.
+    pub(crate) fn feed(&mut self, now: Now, peer: PeerIndex) {
+        let room = self.config.limits.latest_output;
+        while self.peers[peer].connection.output.len() < room {
+            match self.peers[peer].due.pop_front() {
+                None => return,
+                Some(Due::Current(subscription)) => {
+                    self.peers.send(peer, &Packet::Current(Current { subscription }));
+                }
+                Some(Due::Source(id)) => self.feed_source(now, peer, id),
+            }
+        }
+    }
+}
