@@ -27,3 +27,6 @@ mod patch;
 pub use crate::encoding::messagepack::DictionaryBytes;
 pub use difference::{PatchBuilder, difference, write_whole};
 pub use patch::{Patch, Removed, apply};
+
+#[cfg(test)]
+mod tests;

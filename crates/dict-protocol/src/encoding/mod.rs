@@ -140,3 +140,6 @@ impl Depth {
         self.enter().map_err(|limit| EncodeError::TooDeep { limit })
     }
 }
+
+#[cfg(test)]
+mod tests;

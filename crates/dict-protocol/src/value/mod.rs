@@ -6,6 +6,8 @@
 mod dictionary;
 mod integer;
 mod serde;
+#[cfg(test)]
+pub(crate) mod strategy;
 
 use alloc::string::String;
 use alloc::vec::Vec;
