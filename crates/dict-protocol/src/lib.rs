@@ -14,6 +14,8 @@ pub mod decoder;
 pub mod encoding;
 pub mod frame;
 pub mod limits;
+pub mod link;
+pub mod name;
 pub mod output;
 pub mod packet;
 pub mod pattern;
