@@ -108,8 +108,11 @@ impl Connection {
     }
 
     pub(crate) fn deregister(&mut self, registry: &Registry) {
-        // The socket is dropped next, which does the same; a failure changes nothing.
-        let _ = registry.deregister(&mut self.stream);
+        // Not left to dropping the socket: while a child process is being started it has a copy of the descriptor, and
+        // events would go on.
+        if let Err(error) = registry.deregister(&mut self.stream) {
+            tracing::debug!(peer = %self.peer, %error, "cannot deregister the connection");
+        }
     }
 
     /// Whether an attempt to connect has succeeded (`Some(Ok)`), failed, or is not over. That a socket is writable does

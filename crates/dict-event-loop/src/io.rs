@@ -93,7 +93,7 @@ impl<'a> Io<'a> {
 
     /// Closes a listener. Its connections stay.
     pub fn stop_listening(&mut self, listener: ListenerId) {
-        self.sockets.listeners.remove(&listener);
+        self.sockets.stop_listening(listener);
     }
 
     /// Makes a link: connects to `address`, and with [`Retry::Always`] again whenever that fails or the connection is

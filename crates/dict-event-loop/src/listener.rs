@@ -72,6 +72,16 @@ impl Sockets {
         Ok(Listening { id, address })
     }
 
+    pub(crate) fn stop_listening(&mut self, id: ListenerId) {
+        let Some(mut listener) = self.listeners.remove(&id) else { return };
+        // Not left to dropping the socket: while a child process is being started it has a copy of the descriptor, and
+        // events would go on.
+        if let Err(error) = self.registry.deregister(&mut listener.socket) {
+            tracing::debug!(address = %listener.address, %error, "cannot deregister the listener");
+        }
+        tracing::info!(address = %listener.address, "no longer listening");
+    }
+
     pub(crate) fn mark_acceptable(&mut self, id: ListenerId) {
         let Some(listener) = self.listeners.get_mut(&id) else { return };
         if listener.state == State::Waiting && self.stop == Stop::Running {

@@ -223,8 +223,11 @@ impl Sockets {
             return;
         }
         self.stop = Stop::Drained;
-        self.listeners.clear();
         self.links.clear();
+        let listeners: Vec<_> = self.listeners.keys().copied().collect();
+        for listener in listeners {
+            self.stop_listening(listener);
+        }
         let tokens: Vec<_> = self.connections.tokens().collect();
         for token in tokens {
             if self.connections.get(token).is_some_and(|connection| connection.phase == Phase::Connecting) {

@@ -55,10 +55,7 @@ fn a_listener_rests_without_descriptors_and_goes_on_later() {
         let mut knocking = running.client();
         knocking.write_all(b"let me in").unwrap();
 
-        let turns_before = running.call(|echo, _| echo.turns);
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let turns = running.call(|echo, _| echo.turns) - turns_before;
-        assert!(turns < 50, "{turns} turns in which nothing could be done");
+        running.assert_idle();
         before.write_all(b"unharmed").unwrap();
         assert_eq!(running.received(before_token, 8), b"unharmed");
         assert!(running.events.try_recv().is_err(), "there was no descriptor to accept with");
@@ -114,7 +111,8 @@ fn a_listener_can_be_closed_without_its_connections() {
     let (token, via) = running.opened();
     assert_eq!(via, Via::Listener(listening.id));
     running.call(move |_, io| io.stop_listening(listening.id));
-    assert!(std::net::TcpStream::connect(listening.address).is_err());
+    // Child processes that other tests are just starting may hold copies of the listener for a moment.
+    while std::net::TcpStream::connect(listening.address).is_ok() {}
     stays.write_all(b"here").unwrap();
     assert_eq!(running.received(token, 4), b"here");
     // And its port is free at once, its connection notwithstanding.

@@ -42,6 +42,7 @@ fn the_other_half_lives_as_long_as_the_application_wants() {
         client.read_exact(&mut bytes).unwrap();
         assert!(bytes.iter().all(|byte| *byte == round));
     }
+    running.assert_idle();
     running.call(move |_, io| io.close(token, Close::Drain));
     assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
     assert!(matches!(running.closed(), (_, Closed::ByPeer)));

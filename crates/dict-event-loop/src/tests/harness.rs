@@ -219,6 +219,14 @@ impl Running {
         all
     }
 
+    /// Asserts that the loop waits while nothing happens.
+    pub(super) fn assert_idle(&self) {
+        let before = self.call(|echo, _| echo.turns);
+        thread::sleep(Duration::from_millis(300));
+        let turns = self.call(|echo, _| echo.turns) - before;
+        assert!(turns < 20, "{turns} turns without anything to do");
+    }
+
     pub(super) fn send(&self, token: Token, bytes: Vec<u8>) {
         self.call(move |echo, io| {
             echo.outputs.get_mut(&token).expect("the connection is open").extend(bytes);

@@ -43,6 +43,7 @@ fn a_slow_reader_gets_everything() {
     let mut back = [0; 12];
     client.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"still there?");
+    running.assert_idle();
 }
 
 /// With a small buffer the flooder always has more to be read; the harness asserts that it is read once a turn.
@@ -123,6 +124,7 @@ fn pausing_holds_the_peer_up_and_loses_nothing() {
     let sender = send_meanwhile(&client, sent.clone());
     thread::sleep(Duration::from_millis(50));
     assert!(!sender.is_finished(), "16 MiB went to a connection that nobody reads");
+    running.assert_idle();
     running.call(move |_, io| io.resume_reading(token));
     let mut back = vec![0; sent.len()];
     client.read_exact(&mut back).unwrap();
