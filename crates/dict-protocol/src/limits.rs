@@ -40,6 +40,9 @@ pub struct Limits {
     pub every_output: usize,
     /// Output queued for a durable subscriber, beyond which it is sent the rest from the writers' spools.
     pub durable_output: usize,
+    /// Output queued at a client, beyond which its writers wait and send their newest state later, and messages and
+    /// requests are refused.
+    pub client_output: usize,
     /// Updates that a writer's spool in memory holds.
     pub spool_updates: usize,
     /// Bytes that a writer's spool in memory holds.
@@ -80,6 +83,7 @@ impl Default for Limits {
             latest_output: 256 << 10,
             every_output: 4 << 20,
             durable_output: 8 << 20,
+            client_output: 4 << 20,
             spool_updates: 1_000_000,
             spool: 64 << 20,
             slice_updates: 10_000,

@@ -1,0 +1,306 @@
+//! A watcher's dictionaries: what [`Source`], [`State`] and [`Update`] add up to.
+//!
+//! A [`Mirror`] keeps each source's newest dictionary, across reconnections, hub restarts and epochs. What it is told
+//! counts only if it is new:
+//!
+//! | what comes | of the epoch that is held | of a higher one | of a lower one |
+//! |---|---|---|---|
+//! | Source | presence | the epoch to expect; the old dictionary stays until there is a newer | ignored |
+//! | State at `s` | taken if `s` is not before what is held | taken | ignored |
+//! | Update `s` | taken if `s` is after what is held | taken if `s` is 1, which states the whole | ignored |
+//!
+//! A watcher in mode `every` has missed what lies between: [`Seen::missed`] says which.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use hashbrown::HashMap;
+
+use crate::change::{self, Patch};
+use crate::connection::ConnectionError;
+use crate::encoding::{DecodeError, messagepack};
+use crate::limits::Limits;
+use crate::packet::{Source, State, Update};
+use crate::record::Stamp;
+use crate::value::Dictionary;
+
+/// The newest dictionaries of a connection's sources.
+#[derive(Debug)]
+pub struct Mirror {
+    depth: usize,
+    limit: usize,
+    sources: Vec<Mirrored>,
+    by_name: HashMap<String, usize>,
+    by_id: HashMap<u32, usize>,
+}
+
+/// One source as it was last told.
+#[derive(Clone, Debug)]
+pub struct Mirrored {
+    name: String,
+    epoch: u64,
+    online: bool,
+    writer: String,
+    reason: String,
+    held: Option<Held>,
+    dictionary: Dictionary,
+    version: u64,
+}
+
+/// The update that a dictionary is as of.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    epoch: u64,
+    sequence: u64,
+    stamp: Stamp,
+}
+
+/// What was taken in.
+#[derive(Debug)]
+pub struct Seen<'m, 'p> {
+    /// The source as it is now.
+    pub source: &'m Mirrored,
+    /// What changed; `None` where the whole dictionary was stated.
+    pub patch: Option<Patch<'p>>,
+    /// Sequences of the source's epoch that no Update told.
+    pub missed: Option<RangeInclusive<u64>>,
+}
+
+/// What a mirror cannot take in; the connection it came by is of no further use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// It is no dictionary or no patch.
+    #[error("a dictionary that cannot be read: {0}")]
+    Decode(#[from] DecodeError),
+    /// There are more sources than may be.
+    #[error("more than {limit} sources")]
+    Sources {
+        /// How many may be.
+        limit: usize,
+    },
+}
+
+impl From<MirrorError> for ConnectionError {
+    fn from(error: MirrorError) -> Self {
+        use alloc::string::ToString;
+        Self::Rule(error.to_string())
+    }
+}
+
+impl Mirrored {
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The writer's life that was told of last.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether its writer is connected, and so is this client.
+    pub fn is_online(&self) -> bool {
+        self.online
+    }
+
+    /// The name of the client that writes it.
+    pub fn writer(&self) -> &str {
+        &self.writer
+    }
+
+    /// Where it is offline: why.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The dictionary; `None` before the first was told.
+    pub fn dictionary(&self) -> Option<&Dictionary> {
+        self.held.map(|_| &self.dictionary)
+    }
+
+    /// The epoch and sequence of the update that the dictionary is as of.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        self.held.map(|held| (held.epoch, held.sequence))
+    }
+
+    /// The clocks at that update.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.held.map(|held| held.stamp)
+    }
+
+    /// Counts the changes of the dictionary: who remembers it sees whether there was one since.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Mirror {
+    /// A mirror of nothing yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            depth: limits.depth,
+            limit: limits.sources,
+            sources: Vec::new(),
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+        }
+    }
+
+    /// A source by its name.
+    pub fn get(&self, name: &str) -> Option<&Mirrored> {
+        self.by_name.get(name).map(|&place| &self.sources[place])
+    }
+
+    /// A source by the hub's number on this connection.
+    pub fn by_id(&self, id: u32) -> Option<&Mirrored> {
+        self.by_id.get(&id).map(|&place| &self.sources[place])
+    }
+
+    /// All sources, in the order in which they were first told of.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Mirrored> {
+        self.sources.iter()
+    }
+
+    /// Takes a source's presence in; `None` if it is that of an older epoch.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many sources.
+    pub fn source(&mut self, source: &Source<'_>) -> Result<Option<&Mirrored>, MirrorError> {
+        if source.replay {
+            return Ok(None);
+        }
+        let place = match self.by_name.get(source.name) {
+            Some(&place) => place,
+            None => self.add(source.name)?,
+        };
+        let mirrored = &mut self.sources[place];
+        if source.epoch < mirrored.epoch {
+            return Ok(None);
+        }
+        self.by_id.insert(source.id, place);
+        mirrored.epoch = source.epoch;
+        mirrored.online = source.online;
+        replace(&mut mirrored.writer, source.writer);
+        replace(&mut mirrored.reason, source.reason);
+        Ok(Some(mirrored))
+    }
+
+    /// Takes a whole dictionary in; `None` if it is not new.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn state<'p>(&mut self, state: &State<'p>) -> Result<Option<Seen<'_, 'p>>, MirrorError> {
+        let Some(mirrored) = find(&self.by_id, &mut self.sources, state.source) else { return Ok(None) };
+        let before = mirrored.sequence();
+        if before.is_some_and(|before| state.sequence < before) {
+            return Ok(None);
+        }
+        let dictionary = messagepack::decode_dictionary(state.dictionary, self.depth)?;
+        // Whoever has seen nothing of the source yet has missed nothing.
+        let first = before.map_or(1, |before| before + 1);
+        let missed = (mirrored.held.is_some() && first <= state.sequence).then_some(first..=state.sequence);
+        if mirrored.held.is_some() && mirrored.dictionary == dictionary && missed.is_none() {
+            return Ok(None);
+        }
+        mirrored.dictionary = dictionary;
+        mirrored.hold(state.sequence, state.stamp);
+        Ok(Some(Seen { source: mirrored, patch: None, missed }))
+    }
+
+    /// Takes what changed in; `None` if it is not new.
+    ///
+    /// # Errors
+    ///
+    /// If it is no patch.
+    pub fn update<'p>(&mut self, update: &Update<'p>) -> Result<Option<Seen<'_, 'p>>, MirrorError> {
+        let Some(mirrored) = find(&self.by_id, &mut self.sources, update.source) else { return Ok(None) };
+        let before = match mirrored.sequence() {
+            Some(before) => before,
+            None if update.sequence == 1 => 0,
+            // What it changes is not known.
+            None => return Ok(None),
+        };
+        if update.sequence <= before {
+            return Ok(None);
+        }
+        let patch = Patch::parse(update.patch, self.depth)?;
+        if update.sequence == 1 {
+            mirrored.dictionary.clear();
+        }
+        change::apply(&patch, &mut mirrored.dictionary);
+        mirrored.hold(update.sequence, update.stamp);
+        let missed = (before + 1 < update.sequence).then(|| before + 1..=update.sequence - 1);
+        Ok(Some(Seen { source: mirrored, patch: Some(patch), missed }))
+    }
+
+    /// The connection is gone: the hub's numbers mean nothing any more, and nobody is known to be online.
+    pub fn disconnected(&mut self, reason: &str) {
+        self.by_id.clear();
+        for source in self.sources.iter_mut().filter(|source| source.online) {
+            source.online = false;
+            replace(&mut source.reason, reason);
+        }
+    }
+
+    /// Forgets the sources for which `keep` is false: nobody watches them.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Mirrored) -> bool) {
+        let mut places = Vec::with_capacity(self.sources.len());
+        let mut kept = 0;
+        self.sources.retain(|source| {
+            let keep = keep(source);
+            places.push(keep.then_some(kept));
+            kept += usize::from(keep);
+            keep
+        });
+        let moved = |place: &mut usize| places[*place].inspect(|&new| *place = new).is_some();
+        self.by_name.retain(|_, place| moved(place));
+        self.by_id.retain(|_, place| moved(place));
+    }
+
+    fn add(&mut self, name: &str) -> Result<usize, MirrorError> {
+        let place = self.sources.len();
+        if place >= self.limit {
+            return Err(MirrorError::Sources { limit: self.limit });
+        }
+        self.sources.push(Mirrored {
+            name: name.into(),
+            epoch: 0,
+            online: false,
+            writer: String::new(),
+            reason: String::new(),
+            held: None,
+            dictionary: Dictionary::new(),
+            version: 0,
+        });
+        self.by_name.insert(name.into(), place);
+        Ok(place)
+    }
+}
+
+impl Mirrored {
+    /// The last update held of the epoch that was told of.
+    fn sequence(&self) -> Option<u64> {
+        self.held.filter(|held| held.epoch == self.epoch).map(|held| held.sequence)
+    }
+
+    fn hold(&mut self, sequence: u64, stamp: Stamp) {
+        self.held = Some(Held { epoch: self.epoch, sequence, stamp });
+        self.version += 1;
+    }
+}
+
+fn find<'m>(by_id: &HashMap<u32, usize>, sources: &'m mut [Mirrored], id: u32) -> Option<&'m mut Mirrored> {
+    by_id.get(&id).map(|&place| &mut sources[place])
+}
+
+/// Replaces a text that mostly stays the same.
+fn replace(text: &mut String, new: &str) {
+    if text != new {
+        text.clear();
+        text.push_str(new);
+    }
+}

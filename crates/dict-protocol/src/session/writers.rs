@@ -1,0 +1,271 @@
+//! A session's writers.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::{Event, Events, Session};
+use crate::connection::{ConnectionError, Phase};
+use crate::limits::Limits;
+use crate::name::{self, NameError};
+use crate::output::Output;
+use crate::packet::{Ack, Announced, LoggerPresence, Resume};
+use crate::time::Now;
+use crate::value::{Dictionary, Value};
+use crate::writer::{self, Line, PublishError, Writer, WriterChange, WriterOptions};
+
+/// A writer of a session. Never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriterId(u64);
+
+/// Why a session cannot have a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddWriterError {
+    /// No source can have that name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The session writes that source already.
+    #[error("this client writes that source already")]
+    Written,
+    /// There are as many as there may be.
+    #[error("a client writes at most {limit} sources")]
+    Limit {
+        /// How many that is.
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Writers {
+    last: u64,
+    writers: HashMap<WriterId, Writer>,
+    by_source: HashMap<String, WriterId>,
+    /// By the hub's numbers, on this connection.
+    by_id: HashMap<u32, WriterId>,
+    /// Those that wait for room in the output.
+    behind: Vec<WriterId>,
+}
+
+impl Writers {
+    pub(super) fn connected(&mut self, output: &mut Output, limits: &Limits, logger: LoggerPresence) {
+        // In the order in which they were added: what a seed decides must not depend on a hash.
+        let mut ids: Vec<WriterId> = self.writers.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let writer = self.writers.get_mut(&id).expect("it is one of the keys");
+            writer.connected(&mut Line { output: Some(output), limits }, logger);
+        }
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        self.by_id.clear();
+        self.behind.clear();
+        self.writers.values_mut().for_each(Writer::disconnected);
+    }
+
+    pub(super) fn announced(
+        &mut self,
+        now: Now,
+        announced: &Announced<'_>,
+        output: &mut Output,
+        limits: &Limits,
+        events: Events<'_>,
+    ) {
+        let Some(&id) = self.by_source.get(announced.source) else { return };
+        let Some(writer) = self.writers.get_mut(&id) else { return };
+        let change = writer.announced(&mut Line { output: Some(output), limits }, now, announced);
+        for number in writer.ids() {
+            self.by_id.insert(number, id);
+        }
+        if writer.is_behind() {
+            self.queue(id);
+        }
+        tell(id, change, events);
+    }
+
+    pub(super) fn acknowledged(&mut self, ack: &Ack, events: Events<'_>) -> Result<(), ConnectionError> {
+        let Some((id, writer)) = self.by_number(ack.source) else { return Ok(()) };
+        let change = writer.acknowledged_through(ack.source, ack.sequence).map_err(|newest| {
+            ConnectionError::Rule(format!(
+                "update {} of {} was acknowledged, the newest is {newest}",
+                ack.sequence,
+                writer.source()
+            ))
+        })?;
+        tell(id, change, events);
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self, resume: &Resume, output: &mut Output, limits: &Limits) {
+        let Some((id, writer)) = self.by_number(resume.source) else { return };
+        writer.resume(&mut Line { output: Some(output), limits }, resume);
+        if writer.is_behind() {
+            self.queue(id);
+        }
+    }
+
+    pub(super) fn replaced(&mut self, number: u64, events: Events<'_>) {
+        let Ok(number) = u32::try_from(number) else { return };
+        let Some((id, writer)) = self.by_number(number) else { return };
+        let change = writer.replaced(number);
+        tell(id, change, events);
+    }
+
+    /// The output has room again.
+    pub(super) fn drained(&mut self, output: &mut Output, limits: &Limits) {
+        let mut waiting = core::mem::take(&mut self.behind);
+        waiting.retain(|id| {
+            let Some(writer) = self.writers.get_mut(id) else { return false };
+            writer.drained(&mut Line { output: Some(output), limits });
+            writer.is_behind()
+        });
+        self.behind = waiting;
+    }
+
+    fn by_number(&mut self, number: u32) -> Option<(WriterId, &mut Writer)> {
+        let &id = self.by_id.get(&number)?;
+        self.writers.get_mut(&id).map(|writer| (id, writer))
+    }
+
+    fn queue(&mut self, id: WriterId) {
+        if !self.behind.contains(&id) {
+            self.behind.push(id);
+        }
+    }
+}
+
+fn tell(writer: WriterId, change: Option<WriterChange>, events: Events<'_>) {
+    if let Some(change) = change {
+        events(Event::Writer { writer, change });
+    }
+}
+
+/// Writing.
+impl Session {
+    /// Begins to write `source`: announces it now, or as soon as there is a connection.
+    ///
+    /// A source whose former writer in this session has ended, or was refused or replaced, may be written again: the new
+    /// writer goes on in a new epoch, and what was not acknowledged yet is not lost.
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot be, or this session writes that source already or too many.
+    pub fn add_writer(
+        &mut self,
+        now: Now,
+        source: &str,
+        options: WriterOptions,
+    ) -> Result<WriterId, AddWriterError> {
+        let limits = &self.settings.limits;
+        name::validate(source, limits.name)?;
+        let writers = &mut self.writers;
+        let former = writers.by_source.get(source).copied();
+        if former.is_some_and(|former| !writers.writers[&former].is_over()) {
+            return Err(AddWriterError::Written);
+        }
+        if former.is_none() && writers.writers.len() >= limits.sources {
+            return Err(AddWriterError::Limit { limit: limits.sources });
+        }
+        let mut writer = Writer::new(source.into(), options, &self.agreed, now.time);
+        if let Some(former) = former.and_then(|former| writers.writers.remove(&former)) {
+            writer.succeed(former);
+        }
+        writers.last += 1;
+        let id = WriterId(writers.last);
+        writers.by_source.insert(source.into(), id);
+        if let Some(connection) =
+            self.connection.as_mut().filter(|connection| connection.phase() == Phase::Open)
+        {
+            let line = &mut Line { output: Some(&mut connection.output), limits: &self.agreed };
+            writer.connected(line, self.logger);
+        }
+        self.writers.writers.insert(id, writer);
+        Ok(id)
+    }
+
+    /// How a writer is; `None` once it was removed or succeeded by another of its source.
+    pub fn writer(&self, id: WriterId) -> Option<&Writer> {
+        self.writers.writers.get(&id)
+    }
+
+    /// All writers, in no order.
+    pub fn writers(&self) -> impl Iterator<Item = (WriterId, &Writer)> {
+        self.writers.writers.iter().map(|(&id, writer)| (id, writer))
+    }
+
+    /// States a writer's whole dictionary; what changed becomes an update. Returns its sequence, `None` where nothing
+    /// differs.
+    ///
+    /// # Errors
+    ///
+    /// If the dictionary is over a limit, there is no room, or the writer is over.
+    pub fn publish(
+        &mut self,
+        now: Now,
+        id: WriterId,
+        dictionary: &Dictionary,
+    ) -> Result<Option<u64>, PublishError> {
+        self.with_writer(id, |writer, line| writer.publish(line, now.time, dictionary))
+    }
+
+    /// Sets keys of a writer's dictionary and removes others; removals come first. Returns the sequence of the update,
+    /// `None` where nothing differs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::publish`].
+    pub fn patch<'p>(
+        &mut self,
+        now: Now,
+        id: WriterId,
+        set: impl IntoIterator<Item = (&'p str, &'p Value)>,
+        remove: impl IntoIterator<Item = &'p str>,
+    ) -> Result<Option<u64>, PublishError> {
+        self.with_writer(id, |writer, line| writer.patch(line, now.time, set, remove))
+    }
+
+    /// Ends a writer's epoch: its source goes offline when all before it is held. Returns the End's sequence.
+    ///
+    /// # Errors
+    ///
+    /// If the writer is over.
+    pub fn end_writer(&mut self, now: Now, id: WriterId) -> Result<u64, PublishError> {
+        self.with_writer(id, |writer, line| writer.end(line, now.time))
+    }
+
+    /// Forgets a writer, and with it what was not acknowledged. On a connection that stands its source stays online
+    /// unless it has been ended.
+    pub fn remove_writer(&mut self, id: WriterId) {
+        if let Some(writer) = self.writers.writers.remove(&id) {
+            self.writers.by_source.remove(writer.source());
+            self.writers.by_id.retain(|_, writer| *writer != id);
+        }
+    }
+
+    fn with_writer<R>(
+        &mut self,
+        id: WriterId,
+        operation: impl FnOnce(&mut Writer, &mut Line<'_>) -> Result<R, PublishError>,
+    ) -> Result<R, PublishError> {
+        let writer = self.writers.writers.get_mut(&id).ok_or(PublishError::Removed)?;
+        let output = match &mut self.connection {
+            Some(connection) if connection.phase() == Phase::Open => Some(&mut connection.output),
+            _ => None,
+        };
+        let result = operation(writer, &mut Line { output, limits: &self.agreed })?;
+        if writer.is_behind() {
+            self.writers.queue(id);
+        }
+        Ok(result)
+    }
+}
+
+impl Writer {
+    /// Whether nothing can be published by it any more.
+    fn is_over(&self) -> bool {
+        self.is_ended() || matches!(self.phase(), writer::Phase::Refused(_) | writer::Phase::Replaced)
+    }
+}

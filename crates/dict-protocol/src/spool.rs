@@ -1,0 +1,201 @@
+//! A writer's spool: the updates that are not acknowledged yet, to be sent again from any of them.
+//!
+//! It is a queue of chunks. Updates come in at the end; whole chunks leave at the front, either because every update in
+//! them was acknowledged or, where the spool is full, because the oldest have to make room. Those that leave are applied
+//! to the **base**, the dictionary as of the last update that is gone: with it a reader who needs older updates than
+//! there are is told the state in their place.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::change::Patch;
+use crate::raw::RawDictionary;
+use crate::time::Time;
+
+/// What a spool holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Updates.
+    pub updates: usize,
+    /// Bytes of their patches, and [`MemorySpool::OVERHEAD`] for each.
+    pub bytes: usize,
+}
+
+/// An update in a spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spooled<'a> {
+    /// Its sequence.
+    pub sequence: u64,
+    /// When the writer made it, by the writer's clock.
+    pub time: Time,
+    /// It is the epoch's End.
+    pub end: bool,
+    /// Its patch.
+    pub patch: &'a [u8],
+}
+
+/// The last updates of one epoch, in memory.
+///
+/// In steady state nothing is allocated for an update: a chunk that empties is used again.
+#[derive(Debug)]
+pub struct MemorySpool {
+    bounds: Bounds,
+    chunks: VecDeque<Chunk>,
+    /// An emptied chunk, for the next one to be begun in.
+    spare: Option<Chunk>,
+    updates: usize,
+    bytes: usize,
+    base: Base,
+}
+
+/// The dictionary as of the last update that left a spool.
+#[derive(Debug, Default)]
+pub struct Base {
+    /// That update; 0: none has left.
+    pub sequence: u64,
+    /// When it was made.
+    pub time: Time,
+    /// The dictionary.
+    pub dictionary: RawDictionary,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    /// The sequence of its first update.
+    first: u64,
+    entries: Vec<Entry>,
+    patches: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    time: Time,
+    /// Where its patch ends in the chunk's patches; it begins where the one before it ends.
+    patch_end: u32,
+    end: bool,
+}
+
+impl MemorySpool {
+    /// Bytes that an update takes besides its patch.
+    pub const OVERHEAD: usize = size_of::<Entry>();
+
+    /// The most bytes of patches in a chunk, but for a single larger one.
+    const CHUNK_BYTES: usize = 64 << 10;
+    /// The most updates in a chunk.
+    const CHUNK_UPDATES: usize = 1_024;
+    /// A spool has at least as many chunks when it is full, so that making room costs only a part of it.
+    const CHUNKS: usize = 16;
+
+    /// An empty spool of an epoch that begins.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, chunks: VecDeque::new(), spare: None, updates: 0, bytes: 0, base: Base::default() }
+    }
+
+    /// How many updates it holds.
+    pub fn updates(&self) -> usize {
+        self.updates
+    }
+
+    /// How many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The sequence of the last update that it was given, 0 before the first.
+    pub fn newest(&self) -> u64 {
+        self.base.sequence + self.updates as u64
+    }
+
+    /// What stands in for the updates that have left.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Whether an update with a patch of `patch` bytes fits in. An empty spool takes any.
+    pub fn has_room(&self, patch: usize) -> bool {
+        self.updates == 0
+            || (self.updates < self.bounds.updates
+                && self.bytes + patch + Self::OVERHEAD <= self.bounds.bytes)
+    }
+
+    /// Adds the update after the newest. The caller has made room.
+    pub fn push(&mut self, time: Time, end: bool, patch: &Patch<'_>) {
+        let patch = patch.as_bytes();
+        let sequence = self.newest() + 1;
+        if self.chunks.back().is_none_or(|chunk| chunk.is_full(self.bounds, patch.len())) {
+            let mut chunk = self.spare.take().unwrap_or_default();
+            chunk.first = sequence;
+            self.chunks.push_back(chunk);
+        }
+        let chunk = self.chunks.back_mut().expect("one was just made if there was none");
+        chunk.patches.extend_from_slice(patch);
+        let patch_end = u32::try_from(chunk.patches.len()).expect("a chunk is far below 4 GiB");
+        chunk.entries.push(Entry { time, patch_end, end });
+        self.updates += 1;
+        self.bytes += patch.len() + Self::OVERHEAD;
+    }
+
+    /// Lets go of updates up to `sequence`, as far as they fill whole chunks: the rest stays for a while.
+    pub fn remove_through(&mut self, sequence: u64) {
+        while self.chunks.front().is_some_and(|chunk| chunk.last() <= sequence) {
+            self.remove_oldest();
+        }
+    }
+
+    /// Lets go of the oldest chunk, whatever is in it, and says up to which sequence; `None` if there is none.
+    pub fn remove_oldest(&mut self) -> Option<u64> {
+        let mut chunk = self.chunks.pop_front()?;
+        self.base.absorb(&chunk);
+        self.updates -= chunk.entries.len();
+        self.bytes -= chunk.patches.len() + chunk.entries.len() * Self::OVERHEAD;
+        if chunk.patches.capacity() <= 2 * Self::CHUNK_BYTES {
+            chunk.entries.clear();
+            chunk.patches.clear();
+            self.spare = Some(chunk);
+        }
+        Some(self.base.sequence)
+    }
+
+    /// The updates after `sequence`, in order, as far as they are there.
+    pub fn after(&self, sequence: u64) -> impl Iterator<Item = Spooled<'_>> {
+        let chunk = self.chunks.partition_point(|chunk| chunk.last() <= sequence);
+        let skipped =
+            self.chunks.get(chunk).map_or(0, |chunk| sequence.saturating_add(1).saturating_sub(chunk.first));
+        let skipped = usize::try_from(skipped).expect("a chunk is skipped in part only");
+        self.chunks.range(chunk..).flat_map(Chunk::iter).skip(skipped)
+    }
+}
+
+impl Base {
+    fn absorb(&mut self, chunk: &Chunk) {
+        for update in chunk.iter() {
+            let patch = Patch::parse(update.patch, usize::MAX).expect("only patches are put into a spool");
+            self.dictionary.apply(&patch, |_| ());
+            self.sequence = update.sequence;
+            self.time = update.time;
+        }
+        self.dictionary.compact();
+    }
+}
+
+impl Chunk {
+    fn last(&self) -> u64 {
+        self.first + self.entries.len() as u64 - 1
+    }
+
+    fn is_full(&self, bounds: Bounds, patch: usize) -> bool {
+        let updates = (bounds.updates / MemorySpool::CHUNKS).clamp(1, MemorySpool::CHUNK_UPDATES);
+        let bytes = (bounds.bytes / MemorySpool::CHUNKS).min(MemorySpool::CHUNK_BYTES);
+        self.entries.len() >= updates || self.patches.len() + patch > bytes
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Spooled<'_>> {
+        let mut start = 0;
+        self.entries.iter().zip(self.first..).map(move |(entry, sequence)| {
+            let end = entry.patch_end as usize;
+            let patch = &self.patches[start..end];
+            start = end;
+            Spooled { sequence, time: entry.time, end: entry.end, patch }
+        })
+    }
+}

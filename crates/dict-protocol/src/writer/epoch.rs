@@ -1,0 +1,213 @@
+//! One life of a source's writer: how far it is, how far it is held, and the slices that answer a Resume.
+
+use alloc::vec::Vec;
+use core::iter::Peekable;
+
+use crate::change::Patch;
+use crate::frame;
+use crate::limits::Limits;
+use crate::packet::{MissingFrom, Resume, State, UPDATE_FIELDS, Update};
+use crate::record::{GapReason, Stamp};
+use crate::spool::{Bounds, MemorySpool, Spooled};
+use crate::time::Time;
+
+/// One epoch: the one being written, or one that is over and not acknowledged in full.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) number: u64,
+    /// The epoch before it, as far as its writer knows; 0: none.
+    pub(super) previous: u64,
+    /// The last update made; 0: none yet.
+    pub(super) newest: u64,
+    /// When that was.
+    pub(super) time: Time,
+    /// It has its End.
+    pub(super) ended: bool,
+    /// The hub's number of it on this connection.
+    pub(super) id: Option<u32>,
+    /// A Resume that is not answered yet.
+    pub(super) resume: Option<Resume>,
+    /// `None` where nothing is kept for a logger.
+    pub(super) spool: Option<MemorySpool>,
+    /// The last update that is acknowledged.
+    acknowledged: u64,
+    /// The last update that left the spool before it was acknowledged; 0: none.
+    evicted: u64,
+    /// Evicted updates whose place a State took: first and last.
+    stated: Option<(u64, u64)>,
+    /// Updates that an acknowledgement covered as a gap.
+    lost: u64,
+}
+
+impl Epoch {
+    pub(super) fn new(number: u64, previous: u64, bounds: Option<Bounds>) -> Self {
+        Self {
+            number,
+            previous,
+            newest: 0,
+            time: Time::default(),
+            ended: false,
+            id: None,
+            resume: None,
+            spool: bounds.map(MemorySpool::new),
+            acknowledged: 0,
+            evicted: 0,
+            stated: None,
+            lost: 0,
+        }
+    }
+
+    /// Whether an update with a patch of `patch` bytes can be made without giving up an older one.
+    pub(super) fn has_room(&self, patch: usize) -> bool {
+        self.spool.as_ref().is_none_or(|spool| spool.has_room(patch))
+    }
+
+    /// Takes the next update in, and gives up the oldest ones where it needs their room.
+    pub(super) fn push(&mut self, time: Time, end: bool, patch: &Patch<'_>) {
+        self.newest += 1;
+        self.time = time;
+        self.ended = end;
+        let Some(spool) = &mut self.spool else { return };
+        while !spool.has_room(patch.as_bytes().len()) {
+            let Some(gone) = spool.remove_oldest() else { break };
+            if gone > self.acknowledged {
+                self.evicted = gone;
+            }
+        }
+        spool.push(time, end, patch);
+    }
+
+    /// Takes an acknowledgement in; nobody is moved back.
+    pub(super) fn acknowledge(&mut self, through: u64) {
+        if through <= self.acknowledged {
+            return;
+        }
+        if let Some((first, last)) = self.stated {
+            self.lost += (last.min(through) + 1).saturating_sub(first.max(self.acknowledged + 1));
+        }
+        self.acknowledged = through;
+        if let Some(spool) = &mut self.spool {
+            spool.remove_through(through);
+        }
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Updates that are neither acknowledged nor given up.
+    pub(super) fn unacknowledged(&self) -> u64 {
+        self.newest - self.acknowledged.max(self.evicted)
+    }
+
+    /// Updates that were given up.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lost + self.evicted.saturating_sub(self.acknowledged)
+    }
+
+    /// Whether nothing of it is left to be sent again.
+    pub(super) fn is_settled(&self) -> bool {
+        self.spool.is_none() || self.acknowledged >= self.newest
+    }
+
+    /// Its connection is gone.
+    pub(super) fn unlink(&mut self) {
+        self.id = None;
+        self.resume = None;
+    }
+
+    /// Answers `resume` from the spool by one slice: what is missing as a State, then updates.
+    ///
+    /// A hub that asks for more than there is gets a State that tells it nothing new, and so the end of the slice.
+    pub(super) fn answer(&mut self, id: u32, resume: &Resume, limits: &Limits, out: &mut Vec<u8>) {
+        let missing = self.state_missing(resume.after);
+        let Some(spool) = &self.spool else { return };
+        let base = spool.base();
+        let mut updates = spool.after(resume.after.max(base.sequence)).peekable();
+        let mut budget = Budget::new(resume, limits);
+        if missing.is_some() || updates.peek().is_none() {
+            let mut dictionary = Vec::new();
+            base.dictionary.encode(&mut dictionary);
+            let end_of_slice = !budget.takes_next(&mut updates);
+            let state = State {
+                source: id,
+                sequence: base.sequence,
+                stamp: made_at(base.time),
+                missing,
+                end_of_slice,
+                replayed: true,
+                dictionary: &dictionary,
+            };
+            state.encode(out);
+            if end_of_slice {
+                return;
+            }
+        }
+        while let Some(update) = updates.next() {
+            let end_of_slice = !budget.takes_next(&mut updates);
+            again(id, &update, end_of_slice).encode(out);
+            if end_of_slice {
+                return;
+            }
+        }
+    }
+
+    /// What a reader at `after` cannot have any more, noted as stated to be missing.
+    fn state_missing(&mut self, after: u64) -> Option<MissingFrom> {
+        let base = self.spool.as_ref()?.base().sequence;
+        if after >= base {
+            return None;
+        }
+        let first = after + 1;
+        let reason = if self.evicted > after { GapReason::SpoolFull } else { GapReason::BeforeLogger };
+        if reason == GapReason::SpoolFull {
+            let (stated_first, stated_last) = self.stated.unwrap_or((first, self.evicted));
+            self.stated = Some((first.min(stated_first), self.evicted.max(stated_last)));
+        }
+        Some(MissingFrom { first, since: Time::default(), reason })
+    }
+}
+
+/// The stamp of what a writer sends: the hub's fields are the hub's to fill in.
+pub(super) fn made_at(time: Time) -> Stamp {
+    Stamp { writer_time: time, ..Stamp::default() }
+}
+
+fn again<'a>(id: u32, update: &Spooled<'a>, end_of_slice: bool) -> Update<'a> {
+    Update {
+        source: id,
+        sequence: update.sequence,
+        stamp: made_at(update.time),
+        end: update.end,
+        end_of_slice,
+        replayed: true,
+        patch: update.patch,
+    }
+}
+
+/// What a slice may still hold after its first frame.
+struct Budget {
+    updates: u32,
+    bytes: usize,
+}
+
+impl Budget {
+    fn new(resume: &Resume, limits: &Limits) -> Self {
+        Self {
+            updates: resume.updates.min(limits.slice_updates).saturating_sub(1),
+            bytes: resume.bytes.min(limits.slice) as usize,
+        }
+    }
+
+    /// Takes the next update into account, if there is one and it fits.
+    fn takes_next<'a>(&mut self, updates: &mut Peekable<impl Iterator<Item = Spooled<'a>>>) -> bool {
+        let Some(next) = updates.peek() else { return false };
+        let size = frame::OVERHEAD + UPDATE_FIELDS + next.patch.len();
+        if self.updates == 0 || self.bytes < size {
+            return false;
+        }
+        self.updates -= 1;
+        self.bytes -= size;
+        true
+    }
+}

@@ -1,0 +1,578 @@
+//! The writer of one source: its epochs, what it has to send, and what became of it.
+//!
+//! A [`Writer`] belongs to a [`Session`](crate::session::Session), which tells it what comes from the hub and lends it
+//! the connection's output. It finds what changed, numbers it, keeps it until it is acknowledged and sends it; links may
+//! come and go.
+//!
+//! | phase | meaning | accepted | refused: lower | refused: else | replaced | Resume, Ack | link lost | publish |
+//! |---|---|---|---|---|---|---|---|---|
+//! | [`Offline`](Phase::Offline) | no connection | | | | | | | kept |
+//! | [`Announcing`](Phase::Announcing) | Announce was sent | Live, and State if the hub is behind | Announcing above it (a) | Refused | Replaced | ignored | Offline | kept |
+//! | [`Live`](Phase::Live) | it is the source's writer | ignored | Announcing above it (a) | Refused | Replaced | served | Offline | sent and kept |
+//! | [`Refused`](Phase::Refused) | for good | ignored | ignored | ignored | ignored | ignored | | an error |
+//! | [`Replaced`](Phase::Replaced) | another's newer epoch took its place | ignored | ignored | ignored | ignored | served | | an error |
+//!
+//! (a) A writer that has sent nothing in its epoch takes a higher number. One that has (the hub was restarted, and a logger
+//! told it of a higher epoch) opens a new epoch that begins with the whole dictionary; what is left of the old one is
+//! announced as a replay, which is acknowledged like any epoch and then forgotten.
+//!
+//! What is kept depends on the [`Level`]: at `logged` each update, until every logger has it; at `received` and `none`
+//! nothing, since a hub that lost something is told the newest state. When the connection takes no more the writer stops
+//! sending and later sends its newest state: a hub that reads slowly costs no memory.
+
+mod epoch;
+mod publish;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use publish::PublishError;
+
+use crate::encoding::messagepack;
+use crate::limits::Limits;
+use crate::output::Output;
+use crate::packet::{
+    Announce, Announced, Level, LoggerPresence, MissingFrom, Outcome, Packet, Resume, State, Update,
+};
+use crate::record::GapReason;
+use crate::spool::Bounds;
+use crate::time::{Now, Time};
+use crate::value::Dictionary;
+use epoch::{Epoch, made_at};
+
+/// How a source is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct WriterOptions {
+    /// What acknowledgements are to mean. `None`: `logged` if the hub has had a logger when the source is first
+    /// announced to it, else `received`.
+    pub level: Option<Level>,
+    /// Takes the place of another client's live writer.
+    pub take_over: bool,
+    /// What to do when the spool is full.
+    pub when_full: WhenFull,
+}
+
+/// What a writer does when its spool, or the connection's output, is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Gives up the oldest updates, which become a gap in the timeline; the newest state always gets through.
+    #[default]
+    Drop,
+    /// Refuses to publish for now: the program has to wait.
+    Block,
+}
+
+/// How far a writer is; see the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// There is no connection.
+    Offline,
+    /// The hub has been asked.
+    Announcing,
+    /// It is the source's writer.
+    Live,
+    /// The hub said no.
+    Refused(Refusal),
+    /// Another writer's newer epoch took its place.
+    Replaced,
+}
+
+/// Why a hub does not take a writer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the hub refused the source: {reason}")]
+pub struct Refusal {
+    /// What sort of reason.
+    pub outcome: Outcome,
+    /// It, for people.
+    pub reason: String,
+}
+
+/// What happened to a writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriterChange {
+    /// It is the source's writer now, at this level.
+    Live {
+        /// What acknowledgements mean.
+        level: Level,
+    },
+    /// It opened a newer epoch, since the hub had learned of a higher one.
+    Raised {
+        /// The epoch before.
+        from: u64,
+        /// The new one.
+        to: u64,
+    },
+    /// The hub refused it, for good.
+    Refused(Refusal),
+    /// Another writer took its place, for good.
+    Replaced,
+    /// More is acknowledged.
+    Acknowledged {
+        /// Every update up to this one.
+        sequence: u64,
+    },
+}
+
+/// What became of an epoch on this hub so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Not announced, or not accepted yet: nothing was sent in it.
+    New,
+    /// Accepted once: from then on it is announced with "take over".
+    Accepted,
+    /// Opened above a higher one after updates were sent; not accepted yet.
+    Raised,
+}
+
+/// What a writer is lent by its session: the connection's output, if there is one, and what is agreed.
+pub(crate) struct Line<'a> {
+    pub(crate) output: Option<&'a mut Output>,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Line<'_> {
+    /// The output, unless it is full.
+    fn ready(&mut self) -> Option<&mut Output> {
+        let most = self.limits.client_output;
+        self.output.as_deref_mut().filter(|output| output.len() < most)
+    }
+}
+
+/// The writer of one source.
+#[derive(Debug)]
+pub struct Writer {
+    source: String,
+    options: WriterOptions,
+    /// Fixed by the first announcement.
+    level: Option<Level>,
+    phase: Phase,
+    standing: Standing,
+    epoch: Epoch,
+    /// Older epochs that are not acknowledged in full, oldest first.
+    replays: Vec<Epoch>,
+    /// Updates of replays that were given up.
+    abandoned: u64,
+    /// The dictionary as of the newest update.
+    content: Dictionary,
+    /// No less than what `content` has as MessagePack, bytes.
+    size: usize,
+    /// The last update that the hub's dictionary will have when it has read all that was sent on this connection.
+    sent: u64,
+    /// Where patches are made.
+    scratch: Vec<u8>,
+}
+
+impl Writer {
+    /// Older epochs that are kept until they are acknowledged; beyond, the oldest is given up.
+    const REPLAYS: usize = 3;
+
+    pub(crate) fn new(source: String, options: WriterOptions, limits: &Limits, now: Time) -> Self {
+        Self {
+            source,
+            level: options.level,
+            phase: Phase::Offline,
+            standing: Standing::New,
+            epoch: Epoch::new(now.as_epoch().max(1), 0, spool_bounds(options.level, limits)),
+            options,
+            replays: Vec::new(),
+            abandoned: 0,
+            content: Dictionary::new(),
+            size: 0,
+            sent: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The source's name.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The epoch that it writes.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.number
+    }
+
+    /// What acknowledgements mean; `None` until the hub is known for the first time, where that decides.
+    pub fn level(&self) -> Option<Level> {
+        self.level
+    }
+
+    /// The last update made in this epoch; 0: none.
+    pub fn newest(&self) -> u64 {
+        self.epoch.newest
+    }
+
+    /// The last update of this epoch that is acknowledged; 0: none.
+    pub fn acknowledged(&self) -> u64 {
+        self.epoch.acknowledged()
+    }
+
+    /// Updates that are neither acknowledged nor given up, of all its epochs. Always 0 at level `none`.
+    pub fn unacknowledged(&self) -> u64 {
+        match self.level {
+            Some(Level::None) => 0,
+            _ => self.epochs().map(Epoch::unacknowledged).sum(),
+        }
+    }
+
+    /// Updates that were given up because the spool was full, and so are in no timeline.
+    ///
+    /// Of those, some may come to be acknowledged after all, if a logger had them already.
+    pub fn dropped(&self) -> u64 {
+        self.abandoned + self.epochs().map(Epoch::dropped).sum::<u64>()
+    }
+
+    /// Whether it has its End.
+    pub fn is_ended(&self) -> bool {
+        self.epoch.ended
+    }
+
+    /// The dictionary as of the newest update.
+    pub fn content(&self) -> &Dictionary {
+        &self.content
+    }
+
+    fn epochs(&self) -> impl Iterator<Item = &Epoch> {
+        self.replays.iter().chain(core::iter::once(&self.epoch))
+    }
+
+    /// Goes on where a former writer of the source in the same program has stopped: its epoch is the one before, and
+    /// what is not acknowledged of it is kept.
+    pub(crate) fn succeed(&mut self, former: Self) {
+        let Self { epoch, replays, abandoned, .. } = former;
+        self.epoch.number = self.epoch.number.max(epoch.number + 1);
+        self.epoch.previous = epoch.number;
+        self.abandoned = abandoned;
+        self.replays = replays;
+        self.keep(epoch);
+    }
+
+    /// Keeps the rest of an epoch that is over, to be replayed.
+    fn keep(&mut self, epoch: Epoch) {
+        self.abandoned += epoch.dropped();
+        if epoch.is_settled() {
+            return;
+        }
+        if self.replays.len() == Self::REPLAYS {
+            let oldest = self.replays.remove(0);
+            self.abandoned += oldest.unacknowledged();
+        }
+        self.replays.push(epoch);
+    }
+}
+
+/// What comes from the hub, and goes to it.
+impl Writer {
+    /// There is a connection: announces what there is.
+    pub(crate) fn connected(&mut self, line: &mut Line<'_>, logger: LoggerPresence) {
+        if self.phase == Phase::Offline {
+            self.fix_level(logger);
+            self.announce(line);
+        }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self) {
+        self.sent = 0;
+        self.epoch.unlink();
+        self.replays.iter_mut().for_each(Epoch::unlink);
+        if matches!(self.phase, Phase::Announcing | Phase::Live) {
+            self.phase = Phase::Offline;
+        }
+    }
+
+    /// The numbers by which the hub knows its epochs on this connection.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.epochs().filter_map(|epoch| epoch.id)
+    }
+
+    fn fix_level(&mut self, logger: LoggerPresence) {
+        let level = self.level.unwrap_or(match logger {
+            LoggerPresence::Never => Level::Received,
+            LoggerPresence::Away | LoggerPresence::Present => Level::Logged,
+        });
+        self.level = Some(level);
+        if level != Level::Logged {
+            self.epoch.spool = None;
+        }
+    }
+
+    fn announce(&mut self, line: &mut Line<'_>) {
+        let Some(output) = line.output.as_deref_mut() else { return };
+        for replay in self.replays.iter().filter(|replay| replay.id.is_none()) {
+            output.send(&Packet::Announce(Announce {
+                epoch: replay.number,
+                previous: replay.previous,
+                newest: replay.newest,
+                level: Level::Logged,
+                replay: true,
+                take_over: false,
+                source: &self.source,
+            }));
+        }
+        output.send(&Packet::Announce(Announce {
+            epoch: self.epoch.number,
+            previous: self.epoch.previous,
+            newest: self.epoch.newest,
+            level: self.level.unwrap_or(Level::Received),
+            replay: false,
+            take_over: match self.standing {
+                Standing::New => self.options.take_over,
+                Standing::Accepted => true,
+                Standing::Raised => false,
+            },
+            source: &self.source,
+        }));
+        self.phase = Phase::Announcing;
+    }
+
+    /// The hub's answer to an announcement, or its later notice that a higher epoch is known.
+    pub(crate) fn announced(
+        &mut self,
+        line: &mut Line<'_>,
+        now: Now,
+        announced: &Announced<'_>,
+    ) -> Option<WriterChange> {
+        if announced.epoch != self.epoch.number {
+            self.replay_announced(announced);
+            return None;
+        }
+        match (&self.phase, announced.outcome) {
+            (Phase::Announcing, Outcome::Accepted) if announced.live > self.epoch.newest => {
+                // The hub knows more of this epoch than its writer does: it cannot be this writer's.
+                Some(self.raise(line, now, announced.highest.max(announced.epoch)))
+            }
+            (Phase::Announcing, Outcome::Accepted) => Some(self.accepted(line, announced)),
+            (Phase::Announcing | Phase::Live, Outcome::Lower) => {
+                Some(self.raise(line, now, announced.highest))
+            }
+            (Phase::Announcing, Outcome::Equal) if !self.has_sent() => {
+                Some(self.raise(line, now, announced.highest.max(announced.epoch)))
+            }
+            (Phase::Announcing | Phase::Live, outcome) if outcome != Outcome::Accepted => {
+                Some(self.refuse(outcome, announced.reason))
+            }
+            _ => None,
+        }
+    }
+
+    fn replay_announced(&mut self, announced: &Announced<'_>) {
+        let Some(place) = self.replays.iter().position(|replay| replay.number == announced.epoch) else {
+            return;
+        };
+        if announced.outcome == Outcome::Accepted {
+            self.replays[place].id = Some(announced.id);
+        } else {
+            let replay = self.replays.remove(place);
+            self.abandoned += replay.unacknowledged();
+        }
+    }
+
+    fn accepted(&mut self, line: &mut Line<'_>, announced: &Announced<'_>) -> WriterChange {
+        let most = line.limits.dictionary;
+        if self.size > most && self.exact_size() > most {
+            let reason =
+                alloc::format!("its dictionary of {} bytes is over this hub's limit of {most}", self.size);
+            return self.refuse(Outcome::Limit, &reason);
+        }
+        self.phase = Phase::Live;
+        self.standing = Standing::Accepted;
+        self.epoch.id = Some(announced.id);
+        self.sent = announced.live;
+        self.catch_up(line);
+        WriterChange::Live { level: self.level.unwrap_or(Level::Received) }
+    }
+
+    fn refuse(&mut self, outcome: Outcome, reason: &str) -> WriterChange {
+        let refusal = Refusal { outcome, reason: reason.into() };
+        self.phase = Phase::Refused(refusal.clone());
+        WriterChange::Refused(refusal)
+    }
+
+    /// A higher epoch is known: goes above it.
+    fn raise(&mut self, line: &mut Line<'_>, now: Now, highest: u64) -> WriterChange {
+        let from = self.epoch.number;
+        let Some(above) = highest.max(from).checked_add(1) else {
+            return self.refuse(Outcome::Lower, "the highest epoch there can be is taken");
+        };
+        let to = now.time.as_epoch().max(above);
+        if self.has_sent() {
+            let bounds = spool_bounds(self.level, line.limits);
+            let ended = self.epoch.ended;
+            let mut old = core::mem::replace(&mut self.epoch, Epoch::new(to, highest, bounds));
+            old.unlink();
+            self.keep(old);
+            self.standing = Standing::Raised;
+            self.restate(now.time, ended);
+        } else {
+            self.epoch.number = to;
+            self.epoch.previous = highest;
+        }
+        self.sent = 0;
+        self.announce(line);
+        WriterChange::Raised { from, to }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.standing == Standing::Accepted && self.epoch.newest > 0
+    }
+
+    /// Another writer took the place of this one. A hub may still ask for what is left of it.
+    pub(crate) fn replaced(&mut self, id: u32) -> Option<WriterChange> {
+        if self.epoch.id != Some(id) || self.phase != Phase::Live {
+            return None;
+        }
+        self.phase = Phase::Replaced;
+        Some(WriterChange::Replaced)
+    }
+
+    /// Takes an acknowledgement in.
+    ///
+    /// # Errors
+    ///
+    /// The newest update of that epoch, if one that was never made is acknowledged.
+    pub(crate) fn acknowledged_through(
+        &mut self,
+        id: u32,
+        sequence: u64,
+    ) -> Result<Option<WriterChange>, u64> {
+        let replay = self.replays.iter().position(|replay| replay.id == Some(id));
+        let epoch = match replay {
+            Some(place) => &mut self.replays[place],
+            None if self.epoch.id == Some(id) => &mut self.epoch,
+            None => return Ok(None),
+        };
+        if sequence > epoch.newest {
+            return Err(epoch.newest);
+        }
+        epoch.acknowledge(sequence);
+        if let Some(place) = replay
+            && self.replays[place].is_settled()
+        {
+            let settled = self.replays.remove(place);
+            self.abandoned += settled.dropped();
+        }
+        Ok(Some(WriterChange::Acknowledged { sequence: self.epoch.acknowledged() }))
+    }
+
+    /// The hub asks for older updates. They are sent at once, or when the output has room.
+    pub(crate) fn resume(&mut self, line: &mut Line<'_>, resume: &Resume) {
+        let epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
+        for epoch in epochs.filter(|epoch| epoch.id == Some(resume.source)) {
+            epoch.resume = Some(*resume);
+        }
+        self.answer(line);
+    }
+
+    /// The output has room: sends what had to wait.
+    pub(crate) fn drained(&mut self, line: &mut Line<'_>) {
+        self.catch_up(line);
+        self.answer(line);
+    }
+
+    /// Whether something waits for room in the output.
+    pub(crate) fn is_behind(&self) -> bool {
+        (self.phase == Phase::Live && self.sent < self.epoch.newest)
+            || self.epochs().any(|epoch| epoch.resume.is_some())
+    }
+
+    /// Answers the hub's questions for older updates.
+    fn answer(&mut self, line: &mut Line<'_>) {
+        for place in 0..=self.replays.len() {
+            let epoch = self.replays.get_mut(place).unwrap_or(&mut self.epoch);
+            let (Some(id), Some(resume)) = (epoch.id, epoch.resume) else { continue };
+            let limits = line.limits;
+            let Some(output) = line.ready() else { return };
+            epoch.resume = None;
+            if epoch.spool.is_some() {
+                epoch.answer(id, &resume, limits, output.buffer());
+            } else {
+                self.answer_without_spool(id, &resume, output);
+            }
+        }
+    }
+
+    /// Nothing is kept for loggers: they get the newest state.
+    fn answer_without_spool(&mut self, id: u32, resume: &Resume, output: &mut Output) {
+        let missing = (resume.after < self.epoch.newest).then_some(MissingFrom {
+            first: resume.after.saturating_add(1),
+            since: Time::default(),
+            reason: GapReason::NotKept,
+        });
+        self.encode_content();
+        output.send(&Packet::State(State {
+            source: id,
+            sequence: self.epoch.newest,
+            stamp: made_at(self.epoch.time),
+            missing,
+            end_of_slice: true,
+            replayed: true,
+            dictionary: &self.scratch,
+        }));
+        self.scratch.clear();
+    }
+
+    /// Brings the hub's dictionary up to the newest update, by State.
+    fn catch_up(&mut self, line: &mut Line<'_>) {
+        let Some(id) = self.epoch.id.filter(|_| self.phase == Phase::Live) else { return };
+        let Epoch { newest, time, ended, .. } = self.epoch;
+        if self.sent >= newest {
+            return;
+        }
+        let Some(output) = line.ready() else { return };
+        // An End changes nothing, and is told as such.
+        let stated = if ended { newest - 1 } else { newest };
+        if self.sent < stated {
+            self.encode_content();
+            output.send(&Packet::State(State {
+                source: id,
+                sequence: stated,
+                stamp: made_at(time),
+                missing: None,
+                end_of_slice: false,
+                replayed: false,
+                dictionary: &self.scratch,
+            }));
+            self.scratch.clear();
+        }
+        if ended {
+            output.send(&Packet::Update(Update {
+                source: id,
+                sequence: newest,
+                stamp: made_at(time),
+                end: true,
+                end_of_slice: false,
+                replayed: false,
+                patch: publish::EMPTY_PATCH,
+            }));
+        }
+        self.sent = newest;
+    }
+
+    /// Puts the whole dictionary into the scratch buffer.
+    fn encode_content(&mut self) {
+        self.scratch.clear();
+        messagepack::encode_dictionary(&self.content, usize::MAX, &mut self.scratch)
+            .expect("each part of it was encoded before");
+    }
+
+    fn exact_size(&mut self) -> usize {
+        self.encode_content();
+        self.size = self.scratch.len();
+        self.scratch.clear();
+        self.size
+    }
+}
+
+/// What the spool of an epoch holds at most, if it has one.
+fn spool_bounds(level: Option<Level>, limits: &Limits) -> Option<Bounds> {
+    matches!(level, None | Some(Level::Logged))
+        .then_some(Bounds { updates: limits.spool_updates, bytes: limits.spool })
+}
