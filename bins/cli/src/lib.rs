@@ -1,0 +1,20 @@
+//! What Dictwire's programs have in common on the command line, so that they behave alike:
+//!
+//! - [`run`]: exit 0, 1 or 2, one clear line on an error, a quiet end on a closed pipe;
+//! - [`time`]: times and durations as people write and read them;
+//! - [`Stdout`], [`Table`]: output for people on a terminal and for programs in a pipe;
+//! - [`on_interrupt`]: an orderly end on Ctrl-C or SIGTERM;
+//! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
+#![forbid(unsafe_code)]
+
+mod diagnostics;
+mod interrupt;
+mod run;
+mod stdout;
+mod table;
+pub mod time;
+
+pub use interrupt::on_interrupt;
+pub use run::{UsageError, run};
+pub use stdout::{ClosedPipe, Stdout};
+pub use table::{Column, Table};
