@@ -265,3 +265,70 @@ impl Slot {
 fn slot_number(slots: usize) -> u32 {
     u32::try_from(slots).expect("a dictionary has fewer than 2^32 slots")
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    const DEPTH: usize = 4;
+
+    fn apply(raw: &mut RawDictionary, patch: &[u8]) -> Vec<u32> {
+        let mut slots = Vec::new();
+        raw.apply(&Patch::parse(patch, DEPTH).unwrap(), |slot| slots.push(slot));
+        slots
+    }
+
+    #[test]
+    fn slots_keep_their_numbers_until_compaction() {
+        let mut raw = RawDictionary::new();
+        assert_eq!(apply(&mut raw, b"\x90\x83\xa1a\x01\xa1b\x02\xa1c\x03"), [0, 1, 2]);
+        assert_eq!(apply(&mut raw, b"\x92\xa1a\xa1x\x81\xa1c\x04"), [0, 2]);
+        assert!(matches!(raw.slot(0), ("a", None)));
+        assert_eq!(raw.get("c").and_then(Raw::as_i64), Some(4));
+        assert!(!raw.compact(), "one tombstone of three slots is not more than half");
+        assert_eq!((raw.len(), raw.slots(), raw.bytes()), (2, 3, 4));
+
+        assert_eq!(apply(&mut raw, b"\x91\xa1b\x80"), [1]);
+        assert!(raw.compact());
+        assert!(matches!(raw.slot(0), ("c", Some(_))));
+        assert_eq!((raw.len(), raw.slots(), raw.slot_of("c")), (1, 1, Some(0)));
+        assert!(!raw.compact());
+    }
+
+    #[test]
+    fn a_key_counted_off_twice_does_not_pass_a_limit() {
+        let mut raw = RawDictionary::new();
+        apply(&mut raw, b"\x90\x82\xa1a\xa3xxx\xa1b\x01");
+        assert_eq!(raw.size(), Size { keys: 2, bytes: 7 });
+        let doubled = Patch::parse(b"\x93\xa1a\xa1a\xa1a\x83\xa1c\x01\xa1c\x02\xa1b\x03", DEPTH).unwrap();
+        let would_be = raw.would_be(&doubled);
+        assert_eq!(would_be, Size { keys: 3, bytes: 6 });
+        assert!(!raw.would_fit(&doubled, Size { keys: 2, bytes: 100 }));
+        raw.apply(&doubled, |_| ());
+        assert_eq!(raw.size(), Size { keys: 2, bytes: 4 });
+    }
+
+    #[test]
+    fn replacing_makes_all_slots_new() {
+        let mut raw = RawDictionary::new();
+        apply(&mut raw, b"\x90\x82\xa1a\x01\xa1b\x02");
+        apply(&mut raw, b"\x91\xa1a\x80");
+        raw.replace(&DictionaryBytes::parse(b"\x82\xa1c\x01\xa1c\x02", DEPTH).unwrap());
+        assert_eq!((raw.len(), raw.slots(), raw.bytes()), (1, 1, 2));
+        let mut bytes = vec![];
+        raw.encode(&mut bytes);
+        assert_eq!(bytes, b"\x81\xa1c\x02");
+    }
+
+    #[test]
+    fn marks_of_an_old_look_do_not_count() {
+        let mut raw = RawDictionary { look: u32::MAX - 1, ..RawDictionary::new() };
+        apply(&mut raw, b"\x90\x81\xa1a\x01");
+        let patch = Patch::parse(b"\x91\xa1a\x80", DEPTH).unwrap();
+        for _ in 0..3 {
+            assert_eq!(raw.would_be(&patch), Size::default());
+        }
+    }
+}

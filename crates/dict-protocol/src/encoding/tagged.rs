@@ -152,3 +152,72 @@ fn wrong_type(tag: &'static str, expected: Kind, found: &Value) -> TaggedError {
 fn enter(depth: Depth) -> Result<Depth, TaggedError> {
     depth.enter().map_err(|limit| TaggedError::TooDeep { limit })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, vec};
+
+    use super::*;
+    use crate::dictionary;
+
+    const DEPTH: usize = 4;
+
+    fn written(value: impl Into<Value>) -> String {
+        let mut text = String::new();
+        write(&value.into(), Style::COMPACT, DEPTH, &mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_form_of_what_json_cannot_say() {
+        assert_eq!(written(f64::NAN), r#"{"$float":"NaN"}"#);
+        assert_eq!(written(f64::NEG_INFINITY), r#"{"$float":"-Infinity"}"#);
+        assert_eq!(written(vec![0_u8, 1]), r#"{"$binary":"AAE="}"#);
+        assert_eq!(written(dictionary! { "$binary" => "AAE=" }), r#"{"$dict":{"$binary":"AAE="}}"#);
+        assert_eq!(written(dictionary! { "$dict" => 1 }), r#"{"$dict":{"$dict":1}}"#);
+        assert_eq!(written(dictionary! { "$a" => 1, "b" => 2 }), r#"{"$a":1,"b":2}"#);
+        assert_eq!(written(dictionary! { "a" => 1 }), r#"{"a":1}"#);
+        assert_eq!(written(u128::MAX), "340282366920938463463374607431768211455");
+    }
+
+    #[test]
+    fn what_people_may_write() {
+        assert_eq!(
+            read("[NaN, -Infinity]", DEPTH).unwrap(),
+            [f64::NAN, f64::NEG_INFINITY].into_iter().collect()
+        );
+        assert_eq!(read(r#"{"$dict": {"a": 1}}"#, DEPTH).unwrap(), dictionary! { "a" => 1 }.into());
+        let two = r#"{"$float": "NaN", "b": {"$float": "NaN"}}"#;
+        assert_eq!(read(two, DEPTH).unwrap(), dictionary! { "$float" => "NaN", "b" => f64::NAN }.into());
+    }
+
+    #[test]
+    fn the_levels_of_tags_do_not_count() {
+        let innermost = Value::from(vec![0_u8]);
+        let value = (0..DEPTH).fold(innermost, |inner, _| dictionary! { "$dict" => inner }.into());
+        assert_eq!(read(written(value.clone()), DEPTH), Ok(value));
+        let text = r#"{"$dict": {"$dict": [{"$dict": {"a": [[1]]}}]}}"#;
+        assert_eq!(read(text, DEPTH), Err(TaggedError::TooDeep { limit: DEPTH }));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let cases = [
+            (
+                r#"[{"$date": 1}]"#,
+                r#"unknown tag "$date": a dictionary of this one key is written within "$dict""#,
+            ),
+            (r#"{"$float": 1.0}"#, r#""$float" holds text, got float"#),
+            (r#"{"$binary": null}"#, r#""$binary" holds text, got null"#),
+            (r#"{"$dict": {"$float": {"$dict": [1]}}}"#, r#""$dict" holds dictionary, got list"#),
+            (r#"{"$float": "nan"}"#, r#""nan" is not "NaN", "Infinity" or "-Infinity""#),
+            (r#"{"$binary": "AAE"}"#, "not base64: "),
+            (r#"{"$binary": "AA E="}"#, "not base64: "),
+            ("[1", "at byte 2: expected ',' or ']', got the end of the text"),
+        ];
+        for (text, message) in cases {
+            let error = format!("{}", read(text, DEPTH).unwrap_err());
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+    }
+}

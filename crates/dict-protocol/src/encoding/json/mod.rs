@@ -25,3 +25,6 @@ pub use read::{JsonError, read};
 pub use write::{Style, write};
 
 pub(super) use write::{is_like_tag, write_tagged};
+
+#[cfg(test)]
+mod tests;

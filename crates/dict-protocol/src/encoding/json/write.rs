@@ -144,18 +144,43 @@ impl Writer<'_> {
     fn finite(&mut self, float: f64) {
         let start = self.out.len();
         self.format(format_args!("{float:?}"));
-        if let Some(exponent) = self.out[start..].find('e').map(|at| start + at + 1) {
-            let (sign, digits) = match self.out[exponent..].strip_prefix('-') {
-                Some(digits) => ("-", digits),
-                None => ("+", &self.out[exponent..]),
-            };
-            let zero = if digits.len() < 2 { "0" } else { "" };
-            let digits_at = self.out.len() - digits.len();
-            self.out.insert_str(digits_at, zero);
-            if sign == "+" {
-                self.out.insert(exponent, '+');
-            }
+        self.round_half_to_even(float, start);
+        let Some(exponent) = self.out[start..].find('e').map(|at| start + at + 1) else { return };
+        if !self.out[exponent..].starts_with('-') {
+            self.out.insert(exponent, '+');
         }
+        if self.out.len() - exponent < 3 {
+            self.out.insert(exponent + 1, '0');
+        }
+    }
+
+    /// Where a float lies just between the two nearest decimals of its number of digits, and both read back as it,
+    /// `Debug` takes the upper one and Python the even one. So does this, for the float written from `start` on.
+    fn round_half_to_even(&mut self, float: f64, start: usize) {
+        let end = self.out[start..].find('e').map_or(self.out.len(), |at| start + at);
+        let digits = self.out[start..end].trim_start_matches(['-', '0', '.']);
+        let count = digits.bytes().filter(u8::is_ascii_digit).count();
+        let last = self.out.as_bytes()[end - 1];
+        // Two decimals of 15 digits never read back as one float.
+        if count <= 15 || last % 2 == 0 {
+            return;
+        }
+        let written = self.out.len();
+        self.format(format_args!("{float:.*e}", count - 1));
+        let nearest = self.out[written..].bytes().take_while(|&byte| byte != b'e').last();
+        self.out.truncate(written);
+        if nearest != Some(last - 1) {
+            return;
+        }
+        self.replace_digit(end - 1, last - 1);
+        // Below a power of two floats lie closer together: there the nearest decimal may be that of the next float.
+        if self.out[start..].parse() != Ok(float) {
+            self.replace_digit(end - 1, last);
+        }
+    }
+
+    fn replace_digit(&mut self, at: usize, digit: u8) {
+        self.out.replace_range(at..=at, char::from(digit).encode_utf8(&mut [0; 4]));
     }
 
     fn text(&mut self, text: &str) {

@@ -82,3 +82,6 @@ mod marker {
 
 /// The extension type of an integer beyond 64 bits.
 const LONG_INTEGER: i8 = 1;
+
+#[cfg(test)]
+mod tests;
