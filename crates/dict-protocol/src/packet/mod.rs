@@ -7,6 +7,8 @@ mod exchange;
 mod fields;
 mod session;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
 
