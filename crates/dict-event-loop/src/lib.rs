@@ -86,6 +86,7 @@ mod link;
 mod listener;
 mod platform;
 mod resolver;
+pub mod server;
 mod settings;
 mod sockets;
 mod timers;

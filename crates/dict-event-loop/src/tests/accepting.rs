@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener};
 
-use super::harness::{Running, client};
+use super::harness::{Running, client, eventually};
 use crate::*;
 
 #[cfg(unix)]
@@ -112,7 +112,7 @@ fn a_listener_can_be_closed_without_its_connections() {
     assert_eq!(via, Via::Listener(listening.id));
     running.call(move |_, io| io.stop_listening(listening.id));
     // Child processes that other tests are just starting may hold copies of the listener for a moment.
-    while std::net::TcpStream::connect(listening.address).is_ok() {}
+    eventually("nobody listens", || std::net::TcpStream::connect(listening.address).is_err());
     stays.write_all(b"here").unwrap();
     assert_eq!(running.received(token, 4), b"here");
     // And its port is free at once, its connection notwithstanding.

@@ -244,13 +244,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
+        // Where the test has failed already, the loop may be in no state to end.
+        if let Some(thread) = self.thread.take()
+            && !thread::panicking()
+        {
             let _ = self.commands.send(Box::new(|_, io| io.stop_now()));
             self.waker.wake();
-            // A panic there is the cause of the one here, if there is one.
-            if thread.join().is_err() && !thread::panicking() {
-                panic!("the loop panicked");
-            }
+            assert!(thread.join().is_ok(), "the loop panicked");
         }
     }
 }
@@ -278,6 +278,15 @@ impl Echo {
     pub(super) fn alone() -> (Self, Receiver<Event>) {
         let (sender, events) = mpsc::channel();
         (Self::new(sender, mpsc::channel().1), events)
+    }
+}
+
+/// Waits for what other threads bring about.
+pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::harness::{Echo, Running};
+use super::harness::{Echo, Running, eventually};
 use crate::*;
 
 #[test]
@@ -68,9 +68,7 @@ fn an_idle_loop_runs_its_timers_and_nothing_else() {
     let running = Running::start();
     let interval = Duration::from_millis(5);
     running.call(move |echo, io| echo.timer = Some((io.now().instant + interval, interval)));
-    while running.call(|echo, _| echo.ticks) < 5 {
-        thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the timer has run", || running.call(|echo, _| echo.ticks) >= 5);
     running.call(|echo, _| echo.timer = None);
     running.assert_idle();
 }

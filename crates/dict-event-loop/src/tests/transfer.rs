@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::harness::{Event, Running, client, pattern, send_meanwhile};
+use super::harness::{Event, Running, client, eventually, pattern, send_meanwhile};
 use crate::*;
 
 #[test]
@@ -69,7 +69,7 @@ fn a_flooder_takes_neither_turns_nor_timers_from_others() {
         })
     };
     let (mut ordinary, _) = running.opened_client();
-    while running.call(|echo, _| echo.sunk) < 1 << 20 {}
+    eventually("the flood has begun", || running.call(|echo, _| echo.sunk) > 1 << 20);
     let (sunk_before, ticks_before) = running.call(|echo, _| (echo.sunk, echo.ticks));
     for _ in 0..500 {
         ordinary.write_all(b"ping").unwrap();
@@ -77,7 +77,7 @@ fn a_flooder_takes_neither_turns_nor_timers_from_others() {
         ordinary.read_exact(&mut back).unwrap();
         assert_eq!(&back, b"ping");
     }
-    while running.call(|echo, _| echo.ticks) < ticks_before + 5 {}
+    eventually("the timer has run", || running.call(|echo, _| echo.ticks) >= ticks_before + 5);
     assert!(running.call(|echo, _| echo.sunk) > sunk_before, "the flooder is served too");
     enough.store(true, Ordering::Relaxed);
     flood.join().unwrap();
