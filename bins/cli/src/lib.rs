@@ -9,12 +9,14 @@
 
 mod diagnostics;
 mod interrupt;
+mod listen;
 mod run;
 mod stdout;
 mod table;
 pub mod time;
 
 pub use interrupt::on_interrupt;
+pub use listen::{address, listen_addresses, print_listening};
 pub use run::{UsageError, run};
 pub use stdout::{ClosedPipe, Stdout};
 pub use table::{Column, Table};

@@ -70,7 +70,7 @@ pub(crate) fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
         }
         // An io::Error does not name what it wraps as its source, but what that names.
         let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if wrapped.is_some_and(|wrapped| wrapped.is::<ClosedPipe>()) {
+        if wrapped.is_some_and(<dyn Error + Send + Sync>::is::<ClosedPipe>) {
             return true;
         }
         error = current.source();
