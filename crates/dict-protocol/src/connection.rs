@@ -98,6 +98,11 @@ impl Connection {
         Ok(())
     }
 
+    /// The other side's silence up to now is this side's doing: counts as a sign of life.
+    pub fn excuse(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
     /// When silence will have lasted too long.
     pub fn deadline(&self) -> Option<Instant> {
         (self.phase != Phase::Ended).then(|| self.heard + self.patience)

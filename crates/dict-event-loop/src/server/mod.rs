@@ -146,8 +146,7 @@ impl Server {
     ///
     /// If a party could not go on, or the operating system's event queue failed.
     pub fn run(mut self) -> Result<(), ServerError> {
-        self.node.join_locals(Clock::now());
-        // What parties said while being joined is sent in a first turn.
+        // Parties are joined in a first turn, whether anything happens or not.
         self.handle.waker.wake();
         let node = self.event_loop.run(self.node)?;
         node.failure.map_or(Ok(()), |failure| Err(ServerError::Party(failure)))

@@ -47,7 +47,8 @@ enum Stage {
 
 struct Guest {
     party: Box<dyn Party + Send>,
-    local: bool,
+    /// It is to be joined to the hub, and is not.
+    wants_local: bool,
     /// It takes input, as it was last told.
     takes_input: bool,
 }
@@ -98,7 +99,7 @@ impl Node {
     }
 
     pub(super) fn add(&mut self, party: Box<dyn Party + Send>, local: bool) -> usize {
-        self.guests.push(Guest { party, local, takes_input: true });
+        self.guests.push(Guest { party, wants_local: local, takes_input: true });
         self.guests.len() - 1
     }
 
@@ -106,10 +107,10 @@ impl Node {
         self.links.insert(link, (party, place));
     }
 
-    /// Joins every party that wants it to the hub.
-    pub(super) fn join_locals(&mut self, now: Now) {
+    /// Joins every party that wants it, and is not joined, to the hub: at the start, and again if that connection failed.
+    fn join_locals(&mut self, now: Now) {
         for guest in 0..self.guests.len() {
-            if self.guests[guest].local {
+            if std::mem::replace(&mut self.guests[guest].wants_local, false) {
                 let stream = self.new_stream();
                 let connection = self.hub.open(now, "this process");
                 self.locals.insert(connection, (guest, stream));
@@ -174,6 +175,7 @@ impl Node {
             self.ways.remove(&stream);
             self.hub.closed(now, id, "ended");
             guest.party.closed(now, stream, "the hub ended the connection");
+            guest.wants_local = true;
         }
         count > 0
     }
@@ -216,6 +218,7 @@ impl Node {
                     self.locals.remove(&id);
                     self.ways.remove(&stream);
                     party.closed(now, stream, "ended");
+                    self.guests[guest].wants_local = true;
                 }
                 count > 0
             }
@@ -410,6 +413,9 @@ impl Application for Node {
     }
 
     fn end_of_turn(&mut self, io: &mut Io<'_>) {
+        if self.stage == Stage::Running {
+            self.join_locals(io.now());
+        }
         self.exchange(io);
         self.advance_stage(io);
     }

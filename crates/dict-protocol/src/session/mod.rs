@@ -186,6 +186,13 @@ impl Session {
         }
     }
 
+    /// Its driver does not read at the moment, so the hub's silence says nothing: it counts as a sign of life.
+    pub fn excuse(&mut self, now: Now) {
+        if let Some(connection) = &mut self.connection {
+            connection.excuse(now.instant);
+        }
+    }
+
     /// What is to be written.
     pub fn output(&self) -> &[u8] {
         self.connection.as_ref().map_or(&[], |connection| connection.output.pending())
@@ -358,3 +365,6 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
         (a, b) => a.or(b),
     }
 }
+
+#[cfg(test)]
+mod tests;

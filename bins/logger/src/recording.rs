@@ -1,0 +1,285 @@
+//! The logger's part on the server's loop: sessions with hubs, the recorder's decisions, and the thread that commits.
+//!
+//! Updates come on one session a hub: the one of this process over a local stream, others over TCP. The recorder decides
+//! what of it is new and gathers it into batches; the committer puts those on the disk and gives them back; only then
+//! does the recorder answer the hubs.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dict_event_loop::server::{Origin, Party, StreamId};
+use dict_protocol::connection::ConnectionError;
+use dict_protocol::packet::Mode;
+use dict_protocol::pattern::Pattern;
+use dict_protocol::record::Batch;
+use dict_protocol::recorder::{Answer, LinkIndex, Recorder};
+use dict_protocol::session::{Event, Session, Settings};
+use dict_protocol::time::{Instant, Now};
+use dict_timeline::{Committer, Refused};
+
+/// Batches on their way to the disk; while there are so many, a small one waits to grow.
+const UNDER_WAY: usize = 2;
+
+/// A batch of so many entries waits no longer.
+const LARGE: usize = 5_000;
+
+/// The committer, shared with whoever closes it in the end.
+pub(crate) type SharedCommitter = Arc<Mutex<Option<Committer>>>;
+
+/// A session with one hub.
+struct Link {
+    index: LinkIndex,
+    /// The hub's address, for people.
+    address: String,
+    session: Session,
+    stream: Option<StreamId>,
+}
+
+/// See the [module](self).
+pub(crate) struct Recording {
+    recorder: Recorder,
+    links: Vec<Link>,
+    /// Which link a stream is of.
+    streams: HashMap<StreamId, usize>,
+    committer: SharedCommitter,
+    under_way: usize,
+    /// One that the committer had no room for.
+    refused: Option<Batch>,
+    ready: VecDeque<StreamId>,
+    finishing: bool,
+}
+
+impl Recording {
+    /// A recording of the hub of this process, if `local`, and of those at the `remote` (prefix, address) links.
+    pub(crate) fn new(
+        mut recorder: Recorder,
+        settings: &Settings,
+        local: bool,
+        remote: &[(String, String)],
+        committer: SharedCommitter,
+    ) -> Self {
+        let own = local.then(|| (String::new(), "this process".to_owned()));
+        let links = own
+            .into_iter()
+            .chain(remote.iter().cloned())
+            .map(|(prefix, address)| Link {
+                index: recorder.add_link(&prefix),
+                address,
+                session: subscribed(settings),
+                stream: None,
+            })
+            .collect();
+        Self {
+            recorder,
+            links,
+            streams: HashMap::new(),
+            committer,
+            under_way: 0,
+            refused: None,
+            ready: VecDeque::new(),
+            finishing: false,
+        }
+    }
+
+    /// Which of the links a stream of this origin is for: the local one stands first.
+    fn place(&self, origin: Origin) -> usize {
+        let locals = self.links.iter().filter(|link| link.address == "this process").count();
+        match origin {
+            Origin::Local => 0,
+            Origin::Link(place) => locals + place,
+        }
+    }
+
+    /// Calls the session of a link, and brings to the recorder what it tells.
+    fn drive(&mut self, place: usize, call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>))) {
+        let Self { recorder, links, .. } = self;
+        let Link { index, address, session, .. } = &mut links[place];
+        let mut failure = None;
+        call(session, &mut |event| {
+            let taken = match event {
+                Event::Connected(connected) => {
+                    tracing::info!(hub = connected.hub, %address, "recording");
+                    recorder.opened(*index, connected.hub);
+                    Ok(())
+                }
+                Event::Disconnected { reason } => {
+                    tracing::warn!(%address, %reason, "connection to hub lost");
+                    recorder.closed(*index);
+                    Ok(())
+                }
+                Event::Source(source) => {
+                    if let Err(taken) = recorder.source(*index, &source) {
+                        tracing::error!("{taken}");
+                    }
+                    Ok(())
+                }
+                Event::Update(update) if failure.is_none() => recorder.update(*index, &update).map(drop),
+                Event::State(state) if failure.is_none() => recorder.state(*index, &state).map(drop),
+                Event::Notice(error) => {
+                    tracing::warn!(%address, text = error.text, "the hub says");
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = taken {
+                failure = Some(error);
+            }
+        });
+        if let Some(error) = failure {
+            // A new connection tells positions anew.
+            tracing::error!(%address, %error, "what the hub sent does not follow what is held; connecting anew");
+            let error = ConnectionError::Rule(error.to_string());
+            self.drive(place, |session, events| session.fail(&error, events));
+        }
+    }
+
+    /// Hands what has gathered to the committer, unless it has enough to do and more may still join.
+    fn submit(&mut self) {
+        let guard = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(committer) = &*guard else { return };
+        loop {
+            if self.refused.is_none() && self.under_way >= UNDER_WAY && self.recorder.gathered() < LARGE {
+                return;
+            }
+            let Some(batch) = self.refused.take().or_else(|| self.recorder.take_batch()) else { return };
+            match committer.submit(batch) {
+                Ok(()) => self.under_way += 1,
+                Err(Refused::Full(batch) | Refused::Stopped(batch)) => {
+                    self.refused = Some(batch);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends the answers that are due, and notes whose output is to be written.
+    fn answer(&mut self) {
+        for Link { index, session, stream, .. } in &mut self.links {
+            while session.is_open() && let Some(answer) = self.recorder.poll_answer(*index) {
+                match answer {
+                    Answer::Resume(resume) => session.resume(resume),
+                    Answer::Ack(ack) => session.acknowledge(ack),
+                };
+            }
+            if let Some(stream) = *stream
+                && (!session.output().is_empty() || session.should_close())
+            {
+                self.ready.push_back(stream);
+            }
+        }
+    }
+}
+
+/// A session that asks for everything, durably.
+fn subscribed(settings: &Settings) -> Session {
+    let mut session = Session::new(settings.clone());
+    for pattern in [Pattern::all(), Pattern::Prefix("$".to_owned())] {
+        session
+            .subscribe(pattern, Mode::Durable, Duration::ZERO)
+            .expect("two short patterns are within any limit");
+    }
+    session
+}
+
+impl Party for Recording {
+    fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, _: &str) {
+        let place = self.place(origin);
+        self.streams.insert(stream, place);
+        let link = &mut self.links[place];
+        link.stream = Some(stream);
+        link.session.connected(now);
+    }
+
+    fn received(&mut self, now: Now, stream: StreamId, bytes: &[u8]) {
+        if let Some(&place) = self.streams.get(&stream) {
+            self.drive(place, |session, events| session.receive(now, bytes, events));
+        }
+    }
+
+    fn output(&mut self, stream: StreamId) -> &[u8] {
+        self.streams.get(&stream).map_or(&[], |&place| self.links[place].session.output())
+    }
+
+    fn written(&mut self, _: Now, stream: StreamId, count: usize) {
+        if let Some(&place) = self.streams.get(&stream) {
+            self.links[place].session.wrote(count);
+        }
+    }
+
+    fn closed(&mut self, _: Now, stream: StreamId, reason: &str) {
+        if let Some(place) = self.streams.remove(&stream) {
+            self.links[place].stream = None;
+            self.drive(place, |session, events| session.disconnected(reason, events));
+        }
+    }
+
+    fn is_ended(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_none_or(|&place| self.links[place].session.should_close())
+    }
+
+    fn is_established(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_some_and(|&place| self.links[place].session.is_open())
+    }
+
+    fn link_failed(&mut self, link: usize, error: &str) {
+        let place = self.place(Origin::Link(link));
+        tracing::warn!(address = %self.links[place].address, %error, "cannot reach hub; trying again");
+    }
+
+    fn takes_input(&self) -> bool {
+        !self.recorder.should_pause()
+    }
+
+    fn woken(&mut self, _: Now) {
+        let guard = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(committer) = &*guard else { return };
+        for batch in committer.committed() {
+            self.under_way -= 1;
+            self.recorder.committed(batch);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.links.iter().filter_map(|link| link.session.poll_timeout()).min()
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let held_up = !self.takes_input();
+        for place in 0..self.links.len() {
+            self.drive(place, |session, events| {
+                if held_up {
+                    // It is this side that does not listen: silence says nothing about the hub.
+                    session.excuse(now);
+                }
+                session.handle_timeout(now, events);
+            });
+        }
+    }
+
+    fn end_turn(&mut self, _: Now) {
+        self.submit();
+        self.answer();
+    }
+
+    fn poll_ready(&mut self) -> Option<StreamId> {
+        self.ready.pop_front()
+    }
+
+    fn is_finished(&mut self, _: Now) -> bool {
+        if !std::mem::replace(&mut self.finishing, true) {
+            // Other hubs send no more; what they sent is still committed. The own one ends after that.
+            for place in 0..self.links.len() {
+                if self.links[place].address != "this process" {
+                    self.drive(place, |session, events| session.bye("the logger is stopping", events));
+                }
+            }
+        }
+        self.under_way == 0 && self.refused.is_none() && self.recorder.gathered() == 0
+    }
+
+    fn failure(&mut self) -> Option<String> {
+        let guard = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(guard.as_ref()?.failure()?.to_string())
+    }
+}

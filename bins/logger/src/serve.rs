@@ -1,0 +1,76 @@
+//! The running logger: a hub that listens, links to other hubs, and one timeline.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use dict_event_loop::Address;
+use dict_event_loop::server::{Server, ServerHandle, Settings};
+use dict_protocol::limits::Limits;
+use dict_protocol::recorder::Recorder;
+use dict_protocol::session;
+use dict_timeline::{CommitOptions, Committer, Timeline};
+
+use crate::recording::{Recording, SharedCommitter};
+
+/// Another hub to record.
+pub(crate) struct Remote {
+    /// What its sources' names get put before them.
+    pub(crate) prefix: String,
+    pub(crate) address: Address,
+}
+
+/// A logger that is about to run.
+pub(crate) struct Logger {
+    server: Server,
+    committer: SharedCommitter,
+}
+
+impl Logger {
+    /// Binds the listeners, and takes over the timeline, which must be open for writing by nobody else.
+    pub(crate) fn new(timeline: Timeline, listen: Vec<Address>, remotes: &[Remote]) -> Result<Self> {
+        let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
+        let limits = Limits::default();
+        let settings = Settings { product: product.clone(), listen, limits: limits.clone(), ..Settings::default() };
+        let mut server = Server::new(settings)?;
+        let recorder = Recorder::new(&limits, timeline.positions()?);
+        let waker = server.waker();
+        let committer = Committer::start(timeline, CommitOptions::default(), move || waker.wake())?;
+        let committer: SharedCommitter = Arc::new(Mutex::new(Some(committer)));
+        let client = session::Settings {
+            name: "logger".to_owned(),
+            product,
+            credentials: String::new(),
+            client_id: dict_event_loop::random_id(),
+            limits,
+        };
+        let named: Vec<_> =
+            remotes.iter().map(|remote| (remote.prefix.clone(), remote.address.to_string())).collect();
+        let addresses: Vec<_> = remotes.iter().map(|remote| remote.address.clone()).collect();
+        let recording = Recording::new(recorder, &client, true, &named, committer.clone());
+        server.add_party(Box::new(recording), true, &addresses);
+        Ok(Self { server, committer })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// What stops it.
+    pub(crate) fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until it is stopped; then commits what came, and closes the timeline.
+    pub(crate) fn run(self, path: &Path) -> Result<()> {
+        let Self { server, committer } = self;
+        let served = server.run();
+        let committer = committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(committer) = committer {
+            committer.close().with_context(|| format!("closing {}", path.display()))?;
+        }
+        Ok(served?)
+    }
+}
