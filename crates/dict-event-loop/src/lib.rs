@@ -81,6 +81,7 @@ mod clock;
 mod connection;
 mod error;
 mod event_loop;
+mod identity;
 mod io;
 mod link;
 mod listener;
@@ -102,6 +103,7 @@ pub use application::{Application, Close, Closed, LinkId, ListenerId, Retry, Via
 pub use clock::Clock;
 pub use error::{AddressError, LinkError, ListenError, LoopError};
 pub use event_loop::EventLoop;
+pub use identity::random_id;
 pub use io::{Io, Listening};
 pub use settings::Settings;
 pub use token::Token;
