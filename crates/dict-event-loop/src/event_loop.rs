@@ -26,7 +26,7 @@ pub struct EventLoop {
     events: Events,
     /// What is read, of any connection. An idle connection has no buffer.
     buffer: Box<[u8]>,
-    sockets: Sockets,
+    pub(crate) sockets: Sockets,
     waker: Waker,
     /// Commands were given between turns.
     commanded: bool,

@@ -87,17 +87,22 @@ impl Sockets {
     }
 
     pub(crate) fn serve_resolver<A: Application>(&mut self, application: &mut A) {
-        while let Some(Resolution { link: id, addresses }) = self.resolver.finished() {
-            let Some(link) = self.links.get(&id) else { continue };
-            match addresses {
-                Ok(mut addresses) => {
-                    addresses.reverse();
-                    self.try_addresses(application, id, addresses, None);
-                }
-                Err(source) => {
-                    let address = link.address.clone();
-                    self.fail_link(application, id, LinkError::Resolve { address, source });
-                }
+        while let Some(resolution) = self.resolver.finished() {
+            self.resolved(application, resolution);
+        }
+    }
+
+    pub(crate) fn resolved<A: Application>(&mut self, application: &mut A, resolution: Resolution) {
+        let Resolution { link: id, addresses } = resolution;
+        let Some(link) = self.links.get(&id) else { return };
+        match addresses {
+            Ok(mut addresses) => {
+                addresses.reverse();
+                self.try_addresses(application, id, addresses, None);
+            }
+            Err(source) => {
+                let address = link.address.clone();
+                self.fail_link(application, id, LinkError::Resolve { address, source });
             }
         }
     }

@@ -116,7 +116,9 @@ impl Application for Echo {
         self.ticks += 1;
     }
 
-    fn end_of_turn(&mut self, _: &mut Io<'_>) {
+    fn end_of_turn(&mut self, io: &mut Io<'_>) {
+        let due_later = |(due, _)| due > io.now().instant;
+        assert!(self.timer.is_none_or(due_later), "a timer was due and not run in this turn");
         self.turns += 1;
         self.received_this_turn.clear();
         self.written_this_turn.clear();

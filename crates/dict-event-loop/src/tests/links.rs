@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::harness::{Event, Running};
+use super::harness::{Echo, Event, PATIENCE, Running};
+use crate::resolver::Resolution;
 use crate::*;
 
 fn impatient() -> Settings {
@@ -112,6 +113,26 @@ fn names_are_looked_up_and_all_their_addresses_tried() {
         running.call(move |_, io| io.connect(&Address::new("localhost", port).unwrap(), Retry::Always));
     let vias = [running.opened().1, running.opened().1];
     assert!(vias.contains(&Via::Link(link)), "{vias:?}");
+}
+
+/// What a look-up brings is made up here: no name is sure to have several addresses.
+#[test]
+fn addresses_are_tried_in_turn() {
+    let (_reserved, refused) = reserved_port();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut echo, events) = Echo::alone();
+    let mut event_loop = EventLoop::with_settings(impatient()).unwrap();
+    let link = event_loop.io().connect(&Address::new("made.up.invalid", 7450).unwrap(), Retry::Never);
+    let addresses = Ok(vec![refused, refused, server.local_addr().unwrap()]);
+    event_loop.sockets.resolved(&mut echo, Resolution { link, addresses });
+    loop {
+        assert!(event_loop.turn(&mut echo, Some(PATIENCE)).unwrap().is_continue());
+        match events.try_recv() {
+            Ok(Event::Opened(_, via)) => return assert_eq!(via, Via::Link(link)),
+            Ok(unexpected) => panic!("{unexpected:?}"),
+            Err(_) => {}
+        }
+    }
 }
 
 #[test]

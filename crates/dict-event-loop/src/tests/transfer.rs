@@ -46,7 +46,8 @@ fn a_slow_reader_gets_everything() {
     running.assert_idle();
 }
 
-/// With a small buffer the flooder always has more to be read; the harness asserts that it is read once a turn.
+/// With a small buffer the flooder always has more to be read; the harness asserts that it is read once a turn, and that
+/// no turn ends with a timer due.
 #[test]
 fn a_flooder_takes_neither_turns_nor_timers_from_others() {
     let running = Running::with_settings(Settings { read_buffer: 4_096, ..Settings::default() });
@@ -70,14 +71,14 @@ fn a_flooder_takes_neither_turns_nor_timers_from_others() {
     };
     let (mut ordinary, _) = running.opened_client();
     eventually("the flood has begun", || running.call(|echo, _| echo.sunk) > 1 << 20);
-    let (sunk_before, ticks_before) = running.call(|echo, _| (echo.sunk, echo.ticks));
+    let sunk_before = running.call(|echo, _| echo.sunk);
     for _ in 0..500 {
         ordinary.write_all(b"ping").unwrap();
         let mut back = [0; 4];
         ordinary.read_exact(&mut back).unwrap();
         assert_eq!(&back, b"ping");
     }
-    eventually("the timer has run", || running.call(|echo, _| echo.ticks) >= ticks_before + 5);
+    eventually("the timer has run", || running.call(|echo, _| echo.ticks) > 5);
     assert!(running.call(|echo, _| echo.sunk) > sunk_before, "the flooder is served too");
     enough.store(true, Ordering::Relaxed);
     flood.join().unwrap();
