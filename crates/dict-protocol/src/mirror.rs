@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | Source | presence | the epoch to expect; the old dictionary stays until there is a newer | ignored |
 //! | State at `s` | taken if `s` is not before what is held | taken | ignored |
-//! | Update `s` | taken if `s` is after what is held | taken if `s` is 1, which states the whole | ignored |
+//! | Update `s` | taken if `s` is after what is held | taken, onto an empty dictionary | ignored |
 //!
 //! A watcher in mode `every` has missed what lies between: [`Seen::missed`] says which.
 
@@ -200,10 +200,8 @@ impl Mirror {
             return Ok(None);
         }
         let dictionary = messagepack::decode_dictionary(state.dictionary, self.depth)?;
-        // Whoever has seen nothing of the source yet has missed nothing.
-        let first = before.map_or(1, |before| before + 1);
-        let missed = (mirrored.held.is_some() && first <= state.sequence).then_some(first..=state.sequence);
-        if mirrored.held.is_some() && mirrored.dictionary == dictionary && missed.is_none() {
+        let missed = mirrored.missed_by(state);
+        if before == Some(state.sequence) && mirrored.dictionary == dictionary {
             return Ok(None);
         }
         mirrored.dictionary = dictionary;
@@ -218,17 +216,13 @@ impl Mirror {
     /// If it is no patch.
     pub fn update<'p>(&mut self, update: &Update<'p>) -> Result<Option<Seen<'_, 'p>>, MirrorError> {
         let Some(mirrored) = find(&self.by_id, &mut self.sources, update.source) else { return Ok(None) };
-        let before = match mirrored.sequence() {
-            Some(before) => before,
-            None if update.sequence == 1 => 0,
-            // What it changes is not known.
-            None => return Ok(None),
-        };
+        // Where an epoch has no State, its dictionary is empty and then built up by updates.
+        let before = mirrored.sequence().unwrap_or(0);
         if update.sequence <= before {
             return Ok(None);
         }
         let patch = Patch::parse(update.patch, self.depth)?;
-        if update.sequence == 1 {
+        if before == 0 {
             mirrored.dictionary.clear();
         }
         change::apply(&patch, &mut mirrored.dictionary);
@@ -287,6 +281,19 @@ impl Mirrored {
         self.held.filter(|held| held.epoch == self.epoch).map(|held| held.sequence)
     }
 
+    /// The updates in whose place `state` stands, as far as this watcher might have seen them.
+    fn missed_by(&self, state: &State<'_>) -> Option<RangeInclusive<u64>> {
+        let first = match (self.sequence(), state.missing) {
+            (Some(before), _) => before + 1,
+            (None, Some(missing)) => missing.first,
+            // An older epoch was watched, so this one would have been.
+            (None, None) if self.held.is_some() => 1,
+            // Whoever has just come has missed nothing.
+            (None, None) => return None,
+        };
+        (first <= state.sequence).then_some(first..=state.sequence)
+    }
+
     fn hold(&mut self, sequence: u64, stamp: Stamp) {
         self.held = Some(Held { epoch: self.epoch, sequence, stamp });
         self.version += 1;
@@ -302,5 +309,110 @@ fn replace(text: &mut String, new: &str) {
     if text != new {
         text.clear();
         text.push_str(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::PatchBuilder;
+    use crate::dictionary;
+
+    fn source(id: u32, epoch: u64) -> Source<'static> {
+        Source { id, epoch, previous: 0, online: true, replay: false, name: "a", writer: "w", reason: "" }
+    }
+
+    fn mirror() -> Mirror {
+        let mut mirror = Mirror::new(&Limits { sources: 1, ..Limits::default() });
+        mirror.source(&source(1, 10)).unwrap().unwrap();
+        mirror
+    }
+
+    /// Takes in a State with `n` as given; returns what was missed, if it was new.
+    fn state(mirror: &mut Mirror, id: u32, sequence: u64, n: i64) -> Option<Option<RangeInclusive<u64>>> {
+        let mut dictionary = Vec::new();
+        messagepack::encode_dictionary(&dictionary! { "n" => n }, 1, &mut dictionary).unwrap();
+        let state = State {
+            source: id,
+            sequence,
+            stamp: Stamp::default(),
+            missing: None,
+            end_of_slice: false,
+            replayed: false,
+            dictionary: &dictionary,
+        };
+        mirror.state(&state).unwrap().map(|seen| seen.missed)
+    }
+
+    /// The same for an Update.
+    fn update(mirror: &mut Mirror, id: u32, sequence: u64, n: i64) -> Option<Option<RangeInclusive<u64>>> {
+        let mut bytes = Vec::new();
+        let mut patch = PatchBuilder::new(1, &mut bytes);
+        patch.set("n", &n.into()).unwrap();
+        patch.finish().unwrap();
+        let update = Update {
+            source: id,
+            sequence,
+            stamp: Stamp::default(),
+            end: false,
+            end_of_slice: false,
+            replayed: false,
+            patch: &bytes,
+        };
+        mirror.update(&update).unwrap().map(|seen| seen.missed)
+    }
+
+    fn n(mirror: &Mirror) -> Option<i64> {
+        mirror.get("a").unwrap().dictionary().map(|dictionary| dictionary["n"].as_i64().unwrap())
+    }
+
+    #[test]
+    fn only_what_is_new_counts() {
+        let mut mirror = mirror();
+        assert_eq!(n(&mirror), None);
+        assert_eq!(state(&mut mirror, 1, 4, 4), Some(None), "whoever has just come has missed nothing");
+        assert_eq!(update(&mut mirror, 1, 5, 5), Some(None));
+        assert_eq!(update(&mut mirror, 1, 5, -5), None);
+        assert_eq!(state(&mut mirror, 1, 3, -3), None);
+        assert_eq!(update(&mut mirror, 1, 8, 8), Some(Some(6..=7)));
+        assert_eq!(state(&mut mirror, 1, 8, 8), None);
+        assert_eq!(state(&mut mirror, 1, 10, 10), Some(Some(9..=10)));
+        assert_eq!(update(&mut mirror, 2, 11, 11), None, "nobody was told of source 2");
+        assert_eq!(n(&mirror), Some(10));
+        assert_eq!(mirror.get("a").unwrap().version(), 4);
+    }
+
+    #[test]
+    fn an_epoch_that_begins_under_the_watchers_eyes() {
+        let mut mirror = mirror();
+        assert_eq!(update(&mut mirror, 1, 1, 1), Some(None));
+        mirror.source(&source(2, 11)).unwrap().unwrap();
+        assert_eq!(n(&mirror), Some(1), "the old dictionary stays until there is a newer");
+        assert!(mirror.source(&source(1, 10)).unwrap().is_none(), "the older epoch is over");
+        assert_eq!(state(&mut mirror, 2, 3, 3), Some(Some(1..=3)));
+        assert_eq!(mirror.get("a").unwrap().position(), Some((11, 3)));
+    }
+
+    #[test]
+    fn a_new_connection_goes_on_where_the_old_one_stopped() {
+        let mut mirror = mirror();
+        assert_eq!(state(&mut mirror, 1, 4, 4), Some(None));
+        mirror.disconnected("gone");
+        let told = mirror.get("a").unwrap();
+        assert_eq!((told.is_online(), told.reason()), (false, "gone"));
+        assert_eq!(update(&mut mirror, 1, 5, 5), None, "numbers of the old connection mean nothing");
+        mirror.source(&source(7, 10)).unwrap().unwrap();
+        assert_eq!(state(&mut mirror, 7, 6, 6), Some(Some(5..=6)));
+    }
+
+    #[test]
+    fn what_nobody_watches_is_forgotten() {
+        let mut mirror = mirror();
+        let other = Source { id: 2, name: "b", ..source(2, 1) };
+        assert_eq!(mirror.source(&other).unwrap_err(), MirrorError::Sources { limit: 1 });
+        mirror.retain(|source| source.name() != "a");
+        assert!(mirror.get("a").is_none() && mirror.by_id(1).is_none());
+        mirror.source(&other).unwrap().unwrap();
+        assert_eq!(mirror.by_id(2).unwrap().name(), "b");
     }
 }

@@ -199,3 +199,73 @@ impl Chunk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::PatchBuilder;
+    use crate::dictionary;
+
+    /// The patch that sets `n` to a number.
+    fn patch(number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut patch = PatchBuilder::new(1, &mut bytes);
+        patch.set("n", &number.into()).unwrap();
+        patch.finish().unwrap();
+        bytes
+    }
+
+    fn push(spool: &mut MemorySpool, number: u64) {
+        let bytes = patch(number);
+        spool.push(Time::from_nanos(number as i64), false, &Patch::parse(&bytes, 1).unwrap());
+    }
+
+    fn sequences(spool: &MemorySpool, after: u64) -> Vec<u64> {
+        spool.after(after).map(|update| update.sequence).collect()
+    }
+
+    #[test]
+    fn updates_are_found_by_sequence() {
+        let mut spool = MemorySpool::new(Bounds { updates: 64, bytes: 1 << 20 });
+        (1..=20).for_each(|number| push(&mut spool, number));
+        for after in 0..=21 {
+            assert_eq!(sequences(&spool, after), (after + 1..=20).collect::<Vec<_>>());
+        }
+        assert!(sequences(&spool, u64::MAX).is_empty());
+        let seventh = spool.after(6).next().unwrap();
+        let expected = patch(7);
+        assert_eq!(seventh, Spooled { sequence: 7, time: Time::from_nanos(7), end: false, patch: &expected });
+    }
+
+    #[test]
+    fn what_leaves_becomes_the_base() {
+        let mut spool = MemorySpool::new(Bounds { updates: 64, bytes: 1 << 20 });
+        (1..=20).for_each(|number| push(&mut spool, number));
+        // Chunks hold four: the acknowledged part of the third one stays.
+        spool.remove_through(10);
+        assert_eq!((spool.base().sequence, spool.base().time), (8, Time::from_nanos(8)));
+        assert_eq!(spool.base().dictionary.decode(), dictionary! { "n" => 8 });
+        assert_eq!(sequences(&spool, 0), (9..=20).collect::<Vec<_>>());
+        spool.remove_through(20);
+        assert_eq!((spool.updates(), spool.bytes(), spool.newest()), (0, 0, 20));
+        push(&mut spool, 21);
+        assert_eq!(sequences(&spool, 0), [21]);
+    }
+
+    #[test]
+    fn bounds_hold() {
+        let size = patch(1).len() + MemorySpool::OVERHEAD;
+        let mut by_updates = MemorySpool::new(Bounds { updates: 3, bytes: 1 << 20 });
+        let mut by_bytes = MemorySpool::new(Bounds { updates: 100, bytes: 3 * size });
+        for spool in [&mut by_updates, &mut by_bytes] {
+            for number in 1..=3 {
+                assert!(spool.has_room(patch(number).len()));
+                push(spool, number);
+            }
+            assert!(!spool.has_room(patch(4).len()));
+            assert_eq!(spool.remove_oldest(), Some(1));
+            assert!(spool.has_room(patch(4).len()));
+        }
+        assert!(MemorySpool::new(Bounds { updates: 0, bytes: 0 }).has_room(1_000), "one is always taken");
+    }
+}

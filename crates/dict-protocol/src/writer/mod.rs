@@ -255,7 +255,8 @@ impl Writer {
     }
 
     /// Keeps the rest of an epoch that is over, to be replayed.
-    fn keep(&mut self, epoch: Epoch) {
+    fn keep(&mut self, mut epoch: Epoch) {
+        epoch.unlink();
         self.abandoned += epoch.dropped();
         if epoch.is_settled() {
             return;
@@ -406,8 +407,7 @@ impl Writer {
         if self.has_sent() {
             let bounds = spool_bounds(self.level, line.limits);
             let ended = self.epoch.ended;
-            let mut old = core::mem::replace(&mut self.epoch, Epoch::new(to, highest, bounds));
-            old.unlink();
+            let old = core::mem::replace(&mut self.epoch, Epoch::new(to, highest, bounds));
             self.keep(old);
             self.standing = Standing::Raised;
             self.restate(now.time, ended);
