@@ -46,8 +46,8 @@ fn a_slow_reader_gets_everything() {
     running.assert_idle();
 }
 
-/// With a small buffer the flooder always has more to be read; the harness asserts that it is read once a turn, and that
-/// no turn ends with a timer due.
+/// With a small buffer the flooder always has more to be read; the harness asserts that it is read once a turn, and
+/// that no turn ends with a timer due.
 #[test]
 fn a_flooder_takes_neither_turns_nor_timers_from_others() {
     let running = Running::with_settings(Settings { read_buffer: 4_096, ..Settings::default() });
