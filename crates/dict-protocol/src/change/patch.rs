@@ -23,7 +23,7 @@ impl<'a> Patch<'a> {
         let left = reader.array_len()?;
         let removed = Removed { reader: reader.clone(), left };
         for _ in 0..left {
-            reader.text()?;
+            reader.check_text()?;
         }
         let set = reader.dictionary(depth)?;
         reader.finish()?;
@@ -92,12 +92,15 @@ impl ExactSizeIterator for Removed<'_> {}
 ///
 /// Nothing is allocated where a value takes the place of one of its type that is no smaller.
 pub fn apply(patch: &Patch<'_>, dictionary: &mut Dictionary) {
-    remove(patch, dictionary);
-    for (key, value) in patch.set() {
+    if patch.removed_len() > 0 {
+        remove(patch, dictionary);
+    }
+    let mut set = patch.set();
+    while let Some((key, reader)) = set.next_key() {
         match dictionary.get_mut(key) {
-            Some(old) => value.decode_into(old),
+            Some(value) => reader.replace(value),
             None => {
-                dictionary.insert(key, value.decode());
+                dictionary.insert(key, reader.value_checked());
             }
         }
     }

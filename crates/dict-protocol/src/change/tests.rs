@@ -260,7 +260,7 @@ fn memory_is_reused_and_given_back() {
         messagepack::encode(value, DEPTH, &mut bytes).unwrap();
         Raw::parse(&bytes, DEPTH).unwrap().decode_into(place);
     };
-    let address = |value: &Value| value.as_str().map(|text| text.as_ptr());
+    let address = |value: &Value| value.as_str().map(str::as_ptr);
     let before = address(&place);
     decode_into(&mut place, &text(99_999));
     assert_eq!(address(&place), before);

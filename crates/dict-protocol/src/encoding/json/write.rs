@@ -162,7 +162,7 @@ impl Writer<'_> {
         let count = digits.bytes().filter(u8::is_ascii_digit).count();
         let last = self.out.as_bytes()[end - 1];
         // Two decimals of 15 digits never read back as one float.
-        if count <= 15 || last % 2 == 0 {
+        if count <= 15 || last.is_multiple_of(2) {
             return;
         }
         let written = self.out.len();

@@ -68,14 +68,23 @@ pub struct Entries<'a> {
     left: usize,
 }
 
+impl<'a> Entries<'a> {
+    /// The next key, and a reader that the caller must move over its value.
+    #[inline]
+    pub(crate) fn next_key(&mut self) -> Option<(&'a str, &mut Reader<'a>)> {
+        self.left = self.left.checked_sub(1)?;
+        let key = self.reader.text().expect("a dictionary was checked when it was parsed");
+        Some((key, &mut self.reader))
+    }
+}
+
 impl<'a> Iterator for Entries<'a> {
     type Item = (&'a str, Raw<'a>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let key = self.reader.text().expect("a dictionary was checked when it was parsed");
-        Some((key, self.reader.skip_checked()))
+        let (key, reader) = self.next_key()?;
+        Some((key, reader.skip_checked()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -92,10 +101,11 @@ impl<'a> Reader<'a> {
     ///
     /// If another value comes, or it is not whole, or nests deeper than `depth`.
     pub fn dictionary(&mut self, depth: usize) -> Result<DictionaryBytes<'a>, DecodeError> {
-        let start = self.position();
+        let offset = self.position();
+        let start = self.remaining();
         let len = self.map_len()?;
-        let entries_at = self.position() - start;
-        let depth = Depth::new(depth).read(start)?;
+        let entries_at = self.position() - offset;
+        let depth = Depth::new(depth).read(offset)?;
         self.check_entries(len, depth)?;
         Ok(DictionaryBytes { bytes: self.since(start), entries_at, len })
     }

@@ -117,7 +117,7 @@ impl<'a> Raw<'a> {
 
     /// The value itself.
     pub fn decode(self) -> Value {
-        Reader::new(self.0).value(usize::MAX).expect(CHECKED)
+        Reader::new(self.0).value_checked()
     }
 
     /// Puts the value in the place of `value`, in its memory where type and size allow.
@@ -131,8 +131,13 @@ impl<'a> Raw<'a> {
 }
 
 impl Reader<'_> {
+    /// Reads a checked value into new memory.
+    pub(crate) fn value_checked(&mut self) -> Value {
+        self.value(usize::MAX).expect(CHECKED)
+    }
+
     /// Reads a checked value into the memory of `value`.
-    fn replace(&mut self, value: &mut Value) {
+    pub(crate) fn replace(&mut self, value: &mut Value) {
         let offset = self.position();
         match (self.head().expect(CHECKED), value) {
             (Head::Text(new), Value::Text(text)) => {
@@ -145,6 +150,7 @@ impl Reader<'_> {
             (Head::Binary(new), Value::Binary(bytes)) => refill(bytes, new),
             (Head::Array(len), Value::List(items)) => self.replace_items(len, items),
             (Head::Map(len), Value::Dictionary(dictionary)) => self.replace_entries(len, dictionary),
+            (Head::Float(float), value) => *value = Value::Float(float),
             (head, value) => {
                 *value = self.owned_after(head, offset, Depth::new(usize::MAX)).expect(CHECKED);
             }
@@ -160,7 +166,7 @@ impl Reader<'_> {
             self.replace(item);
         }
         for _ in items.len()..len {
-            items.push(self.value(usize::MAX).expect(CHECKED));
+            items.push(self.value_checked());
         }
     }
 
@@ -175,10 +181,10 @@ impl Reader<'_> {
                 continue;
             }
             dictionary.truncate(index);
-            dictionary.insert(key, self.value(usize::MAX).expect(CHECKED));
+            dictionary.insert(key, self.value_checked());
             for _ in index + 1..len {
                 let key = String::from(self.text().expect(CHECKED));
-                dictionary.insert(key, self.value(usize::MAX).expect(CHECKED));
+                dictionary.insert(key, self.value_checked());
             }
             return;
         }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::str;
 
 use super::{LONG_INTEGER, Raw, marker};
@@ -42,8 +43,9 @@ pub fn decode_dictionary(bytes: &[u8], depth: usize) -> Result<Dictionary, Decod
 /// After an error it stands within what could not be read, and is of no further use.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    bytes: &'a [u8],
-    position: usize,
+    rest: &'a [u8],
+    /// How many bytes there were at the beginning.
+    length: usize,
 }
 
 /// The beginning of a value: all of it but the items of a list or dictionary. Text and digits are unchecked.
@@ -64,17 +66,17 @@ pub(super) enum Head<'a> {
 impl<'a> Reader<'a> {
     /// A reader at the beginning of `bytes`.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self { rest: bytes, length: bytes.len() }
     }
 
     /// How many bytes have been read.
     pub const fn position(&self) -> usize {
-        self.position
+        self.length - self.rest.len()
     }
 
     /// The bytes that have not been read.
-    pub fn remaining(&self) -> &'a [u8] {
-        &self.bytes[self.position..]
+    pub const fn remaining(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// Checks that nothing is left.
@@ -83,9 +85,9 @@ impl<'a> Reader<'a> {
     ///
     /// If something is.
     pub fn finish(self) -> Result<(), DecodeError> {
-        match self.bytes.len() - self.position {
+        match self.rest.len() {
             0 => Ok(()),
-            count => Err(DecodeError::TrailingBytes { offset: self.position, count }),
+            count => Err(DecodeError::TrailingBytes { offset: self.position(), count }),
         }
     }
 
@@ -96,10 +98,10 @@ impl<'a> Reader<'a> {
     /// If another value comes, or it is not whole or not UTF-8.
     #[inline]
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
-        let offset = self.position;
-        match self.head()? {
-            Head::Text(bytes) => self.utf8(bytes),
-            _ => Err(self.unexpected("a text", offset)),
+        let start = self.rest;
+        match self.text_bytes()? {
+            Some(bytes) => self.utf8(bytes),
+            None => Err(self.unexpected("a text", start)),
         }
     }
 
@@ -110,10 +112,13 @@ impl<'a> Reader<'a> {
     /// If another value comes, or the bytes are too few to hold as many.
     #[inline]
     pub fn array_len(&mut self) -> Result<usize, DecodeError> {
-        let offset = self.position;
+        let start = self.rest;
+        if let Some(len) = self.short(marker::FIXARRAY..marker::FIXSTR) {
+            return self.room_for(len as u64).map(|()| len);
+        }
         match self.head()? {
             Head::Array(len) => Ok(len),
-            _ => Err(self.unexpected("a list", offset)),
+            _ => Err(self.unexpected("a list", start)),
         }
     }
 
@@ -124,10 +129,13 @@ impl<'a> Reader<'a> {
     /// If another value comes, or the bytes are too few to hold as many.
     #[inline]
     pub fn map_len(&mut self) -> Result<usize, DecodeError> {
-        let offset = self.position;
+        let start = self.rest;
+        if let Some(len) = self.short(marker::FIXMAP..marker::FIXARRAY) {
+            return self.room_for(len as u64 * 2).map(|()| len);
+        }
         match self.head()? {
             Head::Map(len) => Ok(len),
-            _ => Err(self.unexpected("a dictionary", offset)),
+            _ => Err(self.unexpected("a dictionary", start)),
         }
     }
 
@@ -146,30 +154,33 @@ impl<'a> Reader<'a> {
     ///
     /// As [`value`](Self::value).
     pub fn raw_value(&mut self, depth: usize) -> Result<Raw<'a>, DecodeError> {
-        let start = self.position;
+        let start = self.rest;
         self.check(Depth::new(depth))?;
         Ok(Raw::checked(self.since(start)))
     }
 
     /// Passes over a value that was checked before.
     pub(crate) fn skip_checked(&mut self) -> Raw<'a> {
-        let start = self.position;
+        let start = self.rest;
         let mut pending = 1_usize;
         while pending > 0 {
+            pending -= 1;
+            if self.skip_fixed() {
+                continue;
+            }
             // Each item is at least a byte, so the sum cannot pass the number of bytes.
             pending += match self.head().expect("these bytes were checked") {
                 Head::Array(len) => len,
                 Head::Map(len) => 2 * len,
                 _ => 0,
             };
-            pending -= 1;
         }
         Raw::checked(self.since(start))
     }
 
     /// Reads a value into new memory.
     fn owned(&mut self, depth: Depth) -> Result<Value, DecodeError> {
-        let offset = self.position;
+        let offset = self.position();
         let head = self.head()?;
         self.owned_after(head, offset, depth)
     }
@@ -220,10 +231,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a value and passes over it.
+    #[inline]
     fn check(&mut self, depth: Depth) -> Result<(), DecodeError> {
-        let offset = self.position;
+        if self.skip_fixed() { Ok(()) } else { self.check_any(depth) }
+    }
+
+    fn check_any(&mut self, depth: Depth) -> Result<(), DecodeError> {
+        let offset = self.position();
         match self.head()? {
-            Head::Text(bytes) => self.utf8(bytes).map(drop),
+            Head::Text(bytes) => self.check_utf8(bytes),
             Head::Long(digits) => match is_long(long_digits(digits, offset)?) {
                 true => Ok(()),
                 false => Err(DecodeError::BadInteger { offset }),
@@ -248,21 +264,49 @@ impl<'a> Reader<'a> {
     /// Checks the entries of a dictionary of `len` keys; `depth` is that of its values.
     pub(super) fn check_entries(&mut self, len: usize, depth: Depth) -> Result<(), DecodeError> {
         for _ in 0..len {
-            self.text()?;
+            self.check_text()?;
             self.check(depth)?;
         }
         Ok(())
     }
 
-    /// What was read from `start` on.
-    pub(super) fn since(&self, start: usize) -> &'a [u8] {
-        &self.bytes[start..self.position]
+    /// Checks a text and passes over it.
+    #[inline]
+    pub(crate) fn check_text(&mut self) -> Result<(), DecodeError> {
+        let start = self.rest;
+        match self.text_bytes()? {
+            Some(bytes) => self.check_utf8(bytes),
+            None => Err(self.unexpected("a text", start)),
+        }
+    }
+
+    /// Passes over a value whose first byte alone tells how long it is, if such a one comes, whole.
+    #[inline]
+    fn skip_fixed(&mut self) -> bool {
+        let Some(&marker) = self.rest.first() else { return false };
+        let len = match marker {
+            0x00..marker::FIXMAP | marker::NEGATIVE_FIXINT.. => 1,
+            marker::NIL | marker::FALSE | marker::TRUE => 1,
+            marker::UINT8 | marker::INT8 => 2,
+            marker::UINT16 | marker::INT16 => 3,
+            marker::UINT32 | marker::INT32 | marker::FLOAT32 => 5,
+            marker::UINT64 | marker::INT64 | marker::FLOAT64 => 9,
+            _ => return false,
+        };
+        let Some(rest) = self.rest.get(len..) else { return false };
+        self.rest = rest;
+        true
+    }
+
+    /// What was read since `start` was what remained.
+    pub(super) fn since(&self, start: &'a [u8]) -> &'a [u8] {
+        &start[..start.len() - self.rest.len()]
     }
 
     /// Reads the beginning of a value, and its content if it is neither list nor dictionary.
     #[inline]
     pub(super) fn head(&mut self) -> Result<Head<'a>, DecodeError> {
-        let offset = self.position;
+        let offset = self.position();
         let [marker] = self.array()?;
         Ok(match marker {
             0x00..marker::FIXMAP => Head::Unsigned(marker.into()),
@@ -308,6 +352,30 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads a text and leaves it unchecked; `None` if another value comes.
+    #[inline]
+    fn text_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        if let Some(len) = self.short(marker::FIXSTR..marker::NIL) {
+            return self.take(len).map(Some);
+        }
+        match self.head()? {
+            Head::Text(bytes) => Ok(Some(bytes)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads the length of a short text, list or dictionary, whose one first byte is in `markers`, if that is what comes.
+    /// It is almost always, and this is much quicker than the general way.
+    #[inline]
+    fn short(&mut self, markers: Range<u8>) -> Option<usize> {
+        let (&marker, rest) = self.rest.split_first()?;
+        if !markers.contains(&marker) {
+            return None;
+        }
+        self.rest = rest;
+        Some(usize::from(marker - markers.start))
+    }
+
     /// Reads a length of one, two or four bytes: `size` is 0, 1 or 2.
     fn length(&mut self, size: u8) -> Result<usize, DecodeError> {
         Ok(match size {
@@ -336,44 +404,52 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
+    fn check_utf8(&self, bytes: &'a [u8]) -> Result<(), DecodeError> {
+        // Most texts are ASCII, and that is much quicker to check.
+        if bytes.is_ascii() { Ok(()) } else { self.utf8(bytes).map(drop) }
+    }
+
+    #[inline]
     fn utf8(&self, bytes: &'a [u8]) -> Result<&'a str, DecodeError> {
         str::from_utf8(bytes).map_err(|error| {
             // `bytes` are the last that were read.
-            DecodeError::NotUtf8 { offset: self.position - bytes.len() + error.valid_up_to() }
+            DecodeError::NotUtf8 { offset: self.position() - bytes.len() + error.valid_up_to() }
         })
     }
 
     #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
-        let Some((taken, _)) = self.remaining().split_at_checked(len) else {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.too_short(len as u64));
         };
-        self.position += len;
+        self.rest = rest;
         Ok(taken)
     }
 
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let Some(bytes) = self.remaining().first_chunk() else {
+        let Some((bytes, rest)) = self.rest.split_first_chunk() else {
             return Err(self.too_short(N as u64));
         };
-        self.position += N;
+        self.rest = rest;
         Ok(*bytes)
     }
 
     /// Checks that at least `items` more bytes are there, as that many items need.
+    #[inline]
     fn room_for(&self, items: u64) -> Result<(), DecodeError> {
-        if self.remaining().len() as u64 >= items { Ok(()) } else { Err(self.too_short(items)) }
+        if self.rest.len() as u64 >= items { Ok(()) } else { Err(self.too_short(items)) }
     }
 
     #[cold]
     fn too_short(&self, needed: u64) -> DecodeError {
-        DecodeError::UnexpectedEnd { offset: self.position, needed, left: self.remaining().len() }
+        DecodeError::UnexpectedEnd { offset: self.position(), needed, left: self.rest.len() }
     }
 
     #[cold]
-    fn unexpected(&self, expected: &'static str, offset: usize) -> DecodeError {
-        DecodeError::Unexpected { offset, expected, marker: self.bytes[offset] }
+    fn unexpected(&self, expected: &'static str, start: &'a [u8]) -> DecodeError {
+        DecodeError::Unexpected { offset: self.length - start.len(), expected, marker: start[0] }
     }
 }
 
