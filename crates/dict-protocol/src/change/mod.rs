@@ -1,4 +1,4 @@
-//! What changed in a dictionary: found ([`difference`]), written ([`PatchBuilder`]), read ([`Patch`]), applied
+//! What changed in a dictionary: found ([`difference()`]), written ([`PatchBuilder`]), read ([`Patch`]), applied
 //! ([`apply`]).
 //!
 //! A patch is two MessagePack items back to back: a list of the keys removed, then a dictionary of the keys set with
@@ -21,11 +21,13 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+mod builder;
 mod difference;
 mod patch;
 
 pub use crate::encoding::messagepack::DictionaryBytes;
-pub use difference::{PatchBuilder, difference, write_whole};
+pub use builder::PatchBuilder;
+pub use difference::{difference, write_whole};
 pub use patch::{Patch, Removed, apply};
 
 #[cfg(test)]

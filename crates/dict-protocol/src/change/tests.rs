@@ -52,7 +52,7 @@ proptest! {
 /// Patches with keys that meet, some of them doubled.
 fn patches() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let removed = prop::collection::vec(strategy::key(), 0..12);
-    let set = strategy::entries(strategy::value());
+    let set = strategy::small_entries();
     let patch = (removed, set).prop_map(|(removed, set)| {
         let mut out = Vec::new();
         write_array_len(removed.len() as u32, &mut out);

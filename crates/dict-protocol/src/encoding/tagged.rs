@@ -1,4 +1,4 @@
-//! JSON in which every value survives: plain [`json`](super::json), and the `$` form for what JSON cannot say.
+//! JSON in which every value survives: plain [`json`], and the `$` form for what JSON cannot say.
 //!
 //! | value | written as |
 //! |---|---|

@@ -239,8 +239,8 @@ impl IntoIterator for Dictionary {
     }
 }
 
-/// Makes a [`Dictionary`](crate::value::Dictionary) of `key => value` pairs; anything that converts to a
-/// [`Value`](crate::value::Value) may stand as one.
+/// Makes a [`Dictionary`] of `key => value` pairs; anything that converts to a
+/// [`Value`] may stand as one.
 ///
 /// ```
 /// use dict_protocol::dictionary;

@@ -12,22 +12,33 @@ use super::{Dictionary, Integer, Value};
 
 /// Any value that nests at most six deep.
 pub(crate) fn value() -> impl Strategy<Value = Value> {
-    scalar().prop_recursive(6, 48, 8, |inner| {
+    nested(6, 48, 20)
+}
+
+/// A dictionary of smaller values, with up to 20 keys.
+pub(crate) fn dictionary() -> impl Strategy<Value = Dictionary> {
+    small_entries().prop_map(|entries| entries.into_iter().collect())
+}
+
+/// The entries of such a dictionary; a key may come twice.
+pub(crate) fn small_entries() -> impl Strategy<Value = Vec<(String, Value)>> {
+    entries(nested(2, 8, 4), 20)
+}
+
+fn nested(levels: u32, items: u32, width: usize) -> impl Strategy<Value = Value> + Clone {
+    scalar().boxed().prop_recursive(levels, items, width as u32, move |inner| {
         prop_oneof![
-            list_of(inner.clone(), 0..20).prop_map(Value::List),
-            entries(inner).prop_map(|entries| Value::Dictionary(entries.into_iter().collect())),
+            list_of(inner.clone(), 0..width).prop_map(Value::List),
+            entries(inner, width).prop_map(|entries| Value::Dictionary(entries.into_iter().collect())),
         ]
     })
 }
 
-/// A dictionary of such values.
-pub(crate) fn dictionary() -> impl Strategy<Value = Dictionary> {
-    entries(value()).prop_map(|entries| entries.into_iter().collect())
-}
-
-/// Keys and values; a key may come twice.
-pub(crate) fn entries(value: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Vec<(String, Value)>> {
-    prop_oneof![3 => list_of((key(), value), 0..20), 1 => tag().prop_map(|tag| vec![tag])].boxed()
+fn entries(
+    value: impl Strategy<Value = Value> + 'static,
+    width: usize,
+) -> BoxedStrategy<Vec<(String, Value)>> {
+    prop_oneof![3 => list_of((key(), value), 0..width), 1 => tag().prop_map(|tag| vec![tag])].boxed()
 }
 
 /// A key out of few, or any.

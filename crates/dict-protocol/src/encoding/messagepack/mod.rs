@@ -14,7 +14,7 @@
 //! Anything else is an error. The encoder is canonical: it writes each length and integer in its shortest form, so equal
 //! values whose keys have one order become equal bytes.
 //!
-//! [`encode`] and [`decode`] go between bytes and [`Value`]; [`Reader`] walks over borrowed bytes, and [`Raw`] is one
+//! [`encode`] and [`decode`] go between bytes and values; [`Reader`] walks over borrowed bytes, and [`Raw`] is one
 //! value in them that was checked and left as it is. A length that is only claimed allocates nothing.
 //!
 //! ```
