@@ -15,7 +15,8 @@ use crate::value::Dictionary;
 ///
 /// # Errors
 ///
-/// If a value that changed nests deeper than `depth`, or holds something longer than the format can count. `out` then ends as it was.
+/// If a value that changed nests deeper than `depth`, or holds something longer than the format can count. `out` then
+/// ends as it was.
 pub fn difference(
     old: &Dictionary,
     new: &Dictionary,
