@@ -26,7 +26,7 @@ pub mod raw;
 pub mod record;
 pub mod recorder;
 pub mod session;
-pub mod spool;
+mod spool;
 pub mod time;
 pub mod typed;
 pub mod value;

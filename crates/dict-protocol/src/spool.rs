@@ -14,31 +14,31 @@ use crate::time::Time;
 
 /// What a spool holds at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Updates.
-    pub updates: usize,
+    pub(crate) updates: usize,
     /// Bytes of their patches, and [`MemorySpool::OVERHEAD`] for each.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// An update in a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spooled<'a> {
+pub(crate) struct Spooled<'a> {
     /// Its sequence.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// When the writer made it, by the writer's clock.
-    pub time: Time,
+    pub(crate) time: Time,
     /// It is the epoch's End.
-    pub end: bool,
+    pub(crate) end: bool,
     /// Its patch.
-    pub patch: &'a [u8],
+    pub(crate) patch: &'a [u8],
 }
 
 /// The last updates of one epoch, in memory.
 ///
 /// In steady state nothing is allocated for an update: a chunk that empties is used again.
 #[derive(Debug)]
-pub struct MemorySpool {
+pub(crate) struct MemorySpool {
     bounds: Bounds,
     chunks: VecDeque<Chunk>,
     /// An emptied chunk, for the next one to be begun in.
@@ -50,13 +50,13 @@ pub struct MemorySpool {
 
 /// The dictionary as of the last update that left a spool.
 #[derive(Debug, Default)]
-pub struct Base {
+pub(crate) struct Base {
     /// That update; 0: none has left.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// When it was made.
-    pub time: Time,
+    pub(crate) time: Time,
     /// The dictionary.
-    pub dictionary: RawDictionary,
+    pub(crate) dictionary: RawDictionary,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ struct Entry {
 
 impl MemorySpool {
     /// Bytes that an update takes besides its patch.
-    pub const OVERHEAD: usize = size_of::<Entry>();
+    pub(crate) const OVERHEAD: usize = size_of::<Entry>();
 
     /// The most bytes of patches in a chunk, but for a single larger one.
     const CHUNK_BYTES: usize = 64 << 10;
@@ -87,40 +87,39 @@ impl MemorySpool {
     const CHUNKS: usize = 16;
 
     /// An empty spool of an epoch that begins.
-    pub fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, chunks: VecDeque::new(), spare: None, updates: 0, bytes: 0, base: Base::default() }
     }
 
     /// How many updates it holds.
-    pub fn updates(&self) -> usize {
+    pub(crate) fn updates(&self) -> usize {
         self.updates
     }
 
     /// How many bytes it holds.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The sequence of the last update that it was given, 0 before the first.
-    pub fn newest(&self) -> u64 {
+    pub(crate) fn newest(&self) -> u64 {
         self.base.sequence + self.updates as u64
     }
 
     /// What stands in for the updates that have left.
-    pub fn base(&self) -> &Base {
+    pub(crate) fn base(&self) -> &Base {
         &self.base
     }
 
     /// Whether an update with a patch of `patch` bytes fits in. An empty spool takes any.
-    pub fn has_room(&self, patch: usize) -> bool {
+    pub(crate) fn has_room(&self, patch: usize) -> bool {
         self.updates == 0
             || (self.updates < self.bounds.updates
                 && self.bytes + patch + Self::OVERHEAD <= self.bounds.bytes)
     }
 
-    /// Adds the update after the newest. The caller has made room.
-    pub fn push(&mut self, time: Time, end: bool, patch: &Patch<'_>) {
-        let patch = patch.as_bytes();
+    /// Adds the update after the newest, a patch that was made by this crate. The caller has made room.
+    pub(crate) fn push(&mut self, time: Time, end: bool, patch: &[u8]) {
         let sequence = self.newest() + 1;
         if self.chunks.back().is_none_or(|chunk| chunk.is_full(self.bounds, patch.len())) {
             let mut chunk = self.spare.take().unwrap_or_default();
@@ -136,14 +135,14 @@ impl MemorySpool {
     }
 
     /// Lets go of updates up to `sequence`, as far as they fill whole chunks: the rest stays for a while.
-    pub fn remove_through(&mut self, sequence: u64) {
+    pub(crate) fn remove_through(&mut self, sequence: u64) {
         while self.chunks.front().is_some_and(|chunk| chunk.last() <= sequence) {
             self.remove_oldest();
         }
     }
 
     /// Lets go of the oldest chunk, whatever is in it, and says up to which sequence; `None` if there is none.
-    pub fn remove_oldest(&mut self) -> Option<u64> {
+    pub(crate) fn remove_oldest(&mut self) -> Option<u64> {
         let mut chunk = self.chunks.pop_front()?;
         self.base.absorb(&chunk);
         self.updates -= chunk.entries.len();
@@ -157,7 +156,7 @@ impl MemorySpool {
     }
 
     /// The updates after `sequence`, in order, as far as they are there.
-    pub fn after(&self, sequence: u64) -> impl Iterator<Item = Spooled<'_>> {
+    pub(crate) fn after(&self, sequence: u64) -> impl Iterator<Item = Spooled<'_>> {
         let chunk = self.chunks.partition_point(|chunk| chunk.last() <= sequence);
         let skipped =
             self.chunks.get(chunk).map_or(0, |chunk| sequence.saturating_add(1).saturating_sub(chunk.first));
@@ -217,7 +216,7 @@ mod tests {
 
     fn push(spool: &mut MemorySpool, number: u64) {
         let bytes = patch(number);
-        spool.push(Time::from_nanos(number as i64), false, &Patch::parse(&bytes, 1).unwrap());
+        spool.push(Time::from_nanos(number as i64), false, &bytes);
     }
 
     fn sequences(spool: &MemorySpool, after: u64) -> Vec<u64> {

@@ -221,7 +221,7 @@ impl Session {
         &mut self,
         now: Now,
         id: WriterId,
-        set: impl IntoIterator<Item = (&'p str, &'p Value)>,
+        set: impl IntoIterator<Item = (&'p str, &'p Value)> + Clone,
         remove: impl IntoIterator<Item = &'p str>,
     ) -> Result<Option<u64>, PublishError> {
         self.with_writer(id, |writer, line| writer.patch(line, now.time, set, remove))

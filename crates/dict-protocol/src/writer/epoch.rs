@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use crate::change::Patch;
 use crate::frame;
 use crate::limits::Limits;
 use crate::packet::{MissingFrom, Resume, State, UPDATE_FIELDS, Update};
@@ -63,12 +62,12 @@ impl Epoch {
     }
 
     /// Takes the next update in, and gives up the oldest ones where it needs their room.
-    pub(super) fn push(&mut self, time: Time, end: bool, patch: &Patch<'_>) {
+    pub(super) fn push(&mut self, time: Time, end: bool, patch: &[u8]) {
         self.newest += 1;
         self.time = time;
         self.ended = end;
         let Some(spool) = &mut self.spool else { return };
-        while !spool.has_room(patch.as_bytes().len()) {
+        while !spool.has_room(patch.len()) {
             let Some(gone) = spool.remove_oldest() else { break };
             if gone > self.acknowledged {
                 self.evicted = gone;

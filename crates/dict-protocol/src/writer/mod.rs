@@ -229,6 +229,12 @@ impl Writer {
         self.abandoned + self.epochs().map(Epoch::dropped).sum::<u64>()
     }
 
+    /// What its spools hold: updates, and bytes.
+    pub fn spooled(&self) -> (usize, usize) {
+        let spools = self.epochs().filter_map(|epoch| epoch.spool.as_ref());
+        spools.fold((0, 0), |(updates, bytes), spool| (updates + spool.updates(), bytes + spool.bytes()))
+    }
+
     /// Whether it has its End.
     pub fn is_ended(&self) -> bool {
         self.epoch.ended
@@ -480,7 +486,8 @@ impl Writer {
     /// Whether something waits for room in the output.
     pub(crate) fn is_behind(&self) -> bool {
         (self.phase == Phase::Live && self.sent < self.epoch.newest)
-            || self.epochs().any(|epoch| epoch.resume.is_some())
+            || self.epoch.resume.is_some()
+            || self.replays.iter().any(|replay| replay.resume.is_some())
     }
 
     /// Answers the hub's questions for older updates.

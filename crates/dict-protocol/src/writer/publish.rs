@@ -69,7 +69,12 @@ impl Writer {
         } else if !change::difference(&self.content, new, depth, scratch)? {
             return Ok(None);
         }
-        self.make(line, now, false).map(Some)
+        if self.surely_fits(line, new.len())? {
+            follow(&mut self.content, new, &self.scratch);
+        } else {
+            self.apply_if_it_fits(line)?;
+        }
+        Ok(Some(self.push(line, now, false)))
     }
 
     /// Sets keys and removes others; returns the sequence of the update, `None` where nothing differs.
@@ -77,23 +82,38 @@ impl Writer {
         &mut self,
         line: &mut Line<'_>,
         now: Time,
-        set: impl IntoIterator<Item = (&'p str, &'p Value)>,
+        set: impl IntoIterator<Item = (&'p str, &'p Value)> + Clone,
         remove: impl IntoIterator<Item = &'p str>,
     ) -> Result<Option<u64>, PublishError> {
         self.admit(line)?;
         self.scratch.clear();
         let mut patch = PatchBuilder::new(line.limits.depth, &mut self.scratch);
-        patch.remove_all(remove.into_iter().filter(|key| self.content.contains_key(key)))?;
-        for (key, value) in set {
-            if self.content.get(key) != Some(value) {
-                patch.set(key, value)?;
+        let mut keys = self.content.len();
+        let mut removes = false;
+        for key in remove.into_iter().filter(|key| self.content.contains_key(key)) {
+            patch.remove(key)?;
+            removes = true;
+        }
+        for (key, value) in set.clone() {
+            match self.content.get(key) {
+                Some(old) if old == value => continue,
+                Some(_) => {}
+                None => keys += 1,
             }
+            patch.set(key, value)?;
         }
         if patch.is_empty() {
             return Ok(None);
         }
         patch.finish()?;
-        self.make(line, now, false).map(Some)
+        if !self.surely_fits(line, keys)? {
+            self.apply_if_it_fits(line)?;
+        } else if removes {
+            change::apply(&parsed(&self.scratch), &mut self.content);
+        } else {
+            set.into_iter().for_each(|(key, value)| assign(&mut self.content, key, value));
+        }
+        Ok(Some(self.push(line, now, false)))
     }
 
     /// Ends the epoch; returns the sequence of its End. A source that was never published ends as an empty one.
@@ -105,8 +125,7 @@ impl Writer {
         }
         self.scratch.clear();
         self.scratch.extend_from_slice(EMPTY_PATCH);
-        self.push(line, now, true);
-        Ok(self.epoch.newest)
+        Ok(self.push(line, now, true))
     }
 
     /// States the whole dictionary as the first update of a new epoch, and its End if it had one.
@@ -114,11 +133,9 @@ impl Writer {
         self.scratch.clear();
         change::write_whole(&self.content, usize::MAX, &mut self.scratch)
             .expect("each part of it was encoded before");
-        let patch = Patch::parse(&self.scratch, usize::MAX).expect("the patch was just written");
-        self.epoch.push(now, false, &patch);
+        self.epoch.push(now, false, &self.scratch);
         if ended {
-            let end = Patch::parse(EMPTY_PATCH, 0).expect("it is a patch");
-            self.epoch.push(now, true, &end);
+            self.epoch.push(now, true, EMPTY_PATCH);
         }
     }
 
@@ -137,70 +154,93 @@ impl Writer {
         if blocked { Err(PublishError::Full) } else { Ok(()) }
     }
 
-    /// Makes an update of the patch in the scratch buffer, if it is within the limits.
-    fn make(&mut self, line: &mut Line<'_>, now: Time, end: bool) -> Result<u64, PublishError> {
-        let limits = line.limits;
-        let bytes = self.scratch.len();
-        if bytes > limits.dictionary {
-            return Err(PublishError::Size { bytes, limit: limits.dictionary });
+    /// Whether an estimate shows that the dictionary stays within its limits with the patch in the scratch buffer, and
+    /// at most `keys` keys. A patch that is itself over them is an error.
+    fn surely_fits(&mut self, line: &Line<'_>, keys: usize) -> Result<bool, PublishError> {
+        let (bytes, limit) = (self.scratch.len(), line.limits.dictionary);
+        if bytes > limit {
+            return Err(PublishError::Size { bytes, limit });
         }
         if self.options.when_full == WhenFull::Block && !self.epoch.has_room(bytes) {
             return Err(PublishError::Full);
         }
-        let patch = Patch::parse(&self.scratch, usize::MAX).expect("the patch was just written");
-        let fits =
-            self.size + bytes <= limits.dictionary && self.content.len() + patch.set_len() <= limits.keys;
+        let fits = self.size + bytes <= limit && keys <= line.limits.keys;
         if fits {
-            change::apply(&patch, &mut self.content);
             self.size += bytes;
-        } else {
-            (self.content, self.size) =
-                applied_exactly(&self.content, &patch, limits.keys, limits.dictionary)?;
         }
-        self.push(line, now, end);
-        Ok(self.epoch.newest)
+        Ok(fits)
+    }
+
+    /// Applies the patch in the scratch buffer if the dictionary then is within its limits.
+    fn apply_if_it_fits(&mut self, line: &Line<'_>) -> Result<(), PublishError> {
+        let (keys, limit) = (line.limits.keys, line.limits.dictionary);
+        let mut new = self.content.clone();
+        change::apply(&parsed(&self.scratch), &mut new);
+        if new.len() > keys {
+            return Err(PublishError::Keys { keys: new.len(), limit: keys });
+        }
+        let mut encoded = Vec::new();
+        messagepack::encode_dictionary(&new, usize::MAX, &mut encoded)?;
+        if encoded.len() > limit {
+            return Err(PublishError::Size { bytes: encoded.len(), limit });
+        }
+        self.size = encoded.len();
+        self.content = new;
+        Ok(())
     }
 
     /// Numbers the patch in the scratch buffer, which is applied, keeps it and sends it.
-    fn push(&mut self, line: &mut Line<'_>, now: Time, end: bool) {
-        let patch = Patch::parse(&self.scratch, usize::MAX).expect("the patch was just written");
-        self.epoch.push(now, end, &patch);
+    fn push(&mut self, line: &mut Line<'_>, now: Time, end: bool) -> u64 {
+        self.epoch.push(now, end, &self.scratch);
         let sequence = self.epoch.newest;
-        let (Phase::Live, Some(source)) = (&self.phase, self.epoch.id) else { return };
-        if self.sent + 1 != sequence {
-            return;
+        let (Phase::Live, Some(source)) = (&self.phase, self.epoch.id) else { return sequence };
+        if self.sent + 1 == sequence
+            && let Some(output) = line.ready()
+        {
+            let update = Update {
+                source,
+                sequence,
+                stamp: made_at(now),
+                end,
+                end_of_slice: false,
+                replayed: false,
+                patch: &self.scratch,
+            };
+            update.encode(output.buffer());
+            self.sent = sequence;
         }
-        let Some(output) = line.ready() else { return };
-        let update = Update {
-            source,
-            sequence,
-            stamp: made_at(now),
-            end,
-            end_of_slice: false,
-            replayed: false,
-            patch: &self.scratch,
-        };
-        update.encode(output.buffer());
-        self.sent = sequence;
+        sequence
     }
 }
 
-/// The dictionary with the patch applied and its exact size, where an estimate does not show that it is within limits.
-fn applied_exactly(
-    content: &Dictionary,
-    patch: &Patch<'_>,
-    keys: usize,
-    dictionary: usize,
-) -> Result<(Dictionary, usize), PublishError> {
-    let mut new = content.clone();
-    change::apply(patch, &mut new);
-    if new.len() > keys {
-        return Err(PublishError::Keys { keys: new.len(), limit: keys });
+fn parsed(patch: &[u8]) -> Patch<'_> {
+    Patch::parse(patch, usize::MAX).expect("the patch was just written")
+}
+
+/// Makes `content` what `new` is; `patch` is what differs. Mostly the keys stay as they are.
+fn follow(content: &mut Dictionary, new: &Dictionary, patch: &[u8]) {
+    if content.len() == new.len() && content.keys().eq(new.keys()) {
+        for ((_, old), (_, new)) in content.iter_mut().zip(new) {
+            replace(old, new);
+        }
+    } else {
+        change::apply(&parsed(patch), content);
     }
-    let mut bytes = Vec::new();
-    messagepack::encode_dictionary(&new, usize::MAX, &mut bytes)?;
-    if bytes.len() > dictionary {
-        return Err(PublishError::Size { bytes: bytes.len(), limit: dictionary });
+}
+
+fn assign(content: &mut Dictionary, key: &str, new: &Value) {
+    match content.get_mut(key) {
+        Some(old) => replace(old, new),
+        None => drop(content.insert(key, new.clone())),
     }
-    Ok((new, bytes.len()))
+}
+
+/// Replaces a value, in its memory where that is easy.
+fn replace(old: &mut Value, new: &Value) {
+    match (old, new) {
+        (Value::Text(old), Value::Text(new)) => old.clone_from(new),
+        (Value::Binary(old), Value::Binary(new)) => old.clone_from(new),
+        (old @ (Value::List(_) | Value::Dictionary(_)), new) if old == new => {}
+        (old, new) => *old = new.clone(),
+    }
 }
