@@ -1,8 +1,8 @@
 //! A dictionary whose values stay MessagePack: what a hub keeps of each source.
 //!
-//! A hub passes values on and never looks into them, so it keeps the bytes they came in. Each key has a **slot**, a small
-//! number by which watchers' marks refer to it. A removed key's slot stays as a tombstone, so that numbers given out
-//! keep their meaning, until the caller says [`compact`](RawDictionary::compact).
+//! A hub passes values on and never looks into them, so it keeps the bytes they came in. Each key has a **slot**, a
+//! small number by which watchers' marks refer to it. A removed key's slot stays as a tombstone, so that numbers
+//! given out keep their meaning, until the caller says [`compact`](RawDictionary::compact).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -123,8 +123,8 @@ impl RawDictionary {
 
     /// Applies `patch` and calls `changed` with the slot of each key removed or set, in the patch's order.
     ///
-    /// A key that is removed and later set again comes last, in a new slot. Nothing is allocated where a value takes the
-    /// place of one that is no smaller.
+    /// A key that is removed and later set again comes last, in a new slot. Nothing is allocated where a value takes
+    /// the place of one that is no smaller.
     pub fn apply(&mut self, patch: &Patch<'_>, mut changed: impl FnMut(u32)) {
         for key in patch.removed() {
             if let Some(slot) = self.remove(key) {

@@ -1,8 +1,8 @@
 //! A program's own types to and from [`Value`]s, for every type that serde knows.
 //!
-//! A struct becomes a dictionary of its fields, `None` and `()` become null, an enum's variant without content its name as
-//! text, one with content a dictionary of that one key; bytes (`serde_bytes` and its like) become binary, and `Vec<u8>` a
-//! list of integers, but is read from binary too.
+//! A struct becomes a dictionary of its fields, `None` and `()` become null, an enum's variant without content its
+//! name as text, one with content a dictionary of that one key; bytes (`serde_bytes` and its like) become binary, and
+//! `Vec<u8>` a list of integers, but is read from binary too.
 //!
 //! ```
 //! use dict_protocol::typed;

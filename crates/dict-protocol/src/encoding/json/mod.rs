@@ -1,9 +1,10 @@
 //! JSON as Python's standard library reads and writes it, which is the JSON of the older dialects.
 //!
 //! Read is strict JSON, and besides it the bare words `NaN`, `Infinity` and `-Infinity` and integers of up to
-//! [`Integer::MAX_DIGITS`](crate::value::Integer::MAX_DIGITS) digits. A number with a fraction or an exponent is a float,
-//! any other an integer. Of a doubled key the last value wins, at the place of the first. What Python would take but
-//! could not be passed on unaltered is an error: half of a surrogate pair, a float beyond the range of 64 bits.
+//! [`Integer::MAX_DIGITS`](crate::value::Integer::MAX_DIGITS) digits. A number with a fraction or an exponent is a
+//! float, any other an integer. Of a doubled key the last value wins, at the place of the first. What Python would
+//! take but could not be passed on unaltered is an error: half of a surrogate pair, a float beyond the range of 64
+//! bits.
 //!
 //! Written is, byte for byte, what `json.dumps` writes with the arguments that a [`Style`] stands for.
 //!

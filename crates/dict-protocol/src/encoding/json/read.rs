@@ -73,7 +73,8 @@ pub enum JsonError {
 ///
 /// # Errors
 ///
-/// If it is not the JSON of a value, as the [module](super) describes it, goes on after it, or nests deeper than `depth`.
+/// If it is not the JSON of a value, as the [module](super) describes it, goes on after it, or nests deeper than
+/// `depth`.
 pub fn read(text: impl AsRef<[u8]>, depth: usize) -> Result<Value, JsonError> {
     read_bytes(text.as_ref(), depth)
 }

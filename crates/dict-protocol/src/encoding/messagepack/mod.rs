@@ -11,8 +11,8 @@
 //! | list | array |
 //! | dictionary | map; every key is a str; of a doubled key the last value wins, at the place of the first |
 //!
-//! Anything else is an error. The encoder is canonical: it writes each length and integer in its shortest form, so equal
-//! values whose keys have one order become equal bytes.
+//! Anything else is an error. The encoder is canonical: it writes each length and integer in its shortest form, so
+//! equal values whose keys have one order become equal bytes.
 //!
 //! [`encode`] and [`decode`] go between bytes and values; [`Reader`] walks over borrowed bytes, and [`Raw`] is one
 //! value in them that was checked and left as it is. A length that is only claimed allocates nothing.

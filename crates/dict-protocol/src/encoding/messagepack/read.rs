@@ -364,8 +364,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the length of a short text, list or dictionary, whose one first byte is in `markers`, if that is what comes.
-    /// It is almost always, and this is much quicker than the general way.
+    /// Reads the length of a short text, list or dictionary, whose one first byte is in `markers`, if that is what
+    /// comes. It is almost always, and this is much quicker than the general way.
     #[inline]
     fn short(&mut self, markers: Range<u8>) -> Option<usize> {
         let (&marker, rest) = self.rest.split_first()?;
