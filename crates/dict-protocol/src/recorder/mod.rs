@@ -8,7 +8,7 @@
 //! 2. Give it each Source, Update and State of a durable subscription.
 //! 3. Hand what [`Recorder::take_batch`] gives to the timeline, in order. A batch is stored whole or not at all, and tried
 //!    again until it is: there is no way back but a restart. Then, and only then, call [`Recorder::committed`].
-//! 4. After any of these, send what [`Recorder::answer`] writes.
+//! 4. After any of these, send what [`Recorder::poll_answer`] gives for each link.
 //!
 //! # Decisions
 //!
@@ -41,6 +41,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -48,7 +49,7 @@ use hashbrown::HashMap;
 
 use crate::change::{DictionaryBytes, Patch};
 use crate::limits::Limits;
-use crate::packet::{Ack, Packet, Resume, Source, State, Update};
+use crate::packet::{Ack, Resume, Source, State, Update};
 use crate::record::{Batch, Entry, EntryKind, GapReason, Missing, Position, Stamp, Stream, StreamIndex};
 use crate::time::Time;
 use sources::{EpochIndex, Sources};
@@ -90,7 +91,7 @@ struct Link {
     /// Declarations that were refused because another link has the name, as they came.
     refused: Vec<Refused>,
     /// Whom to answer.
-    due: Vec<Due>,
+    due: VecDeque<Due>,
 }
 
 #[derive(Debug)]
@@ -113,6 +114,15 @@ struct Refused {
 enum Due {
     Resume(u32),
     Ack(u32),
+}
+
+/// What a hub is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Where to send a source on from, once per declaration.
+    Resume(Resume),
+    /// How far a source is committed.
+    Ack(Ack),
 }
 
 /// What became of an Update or State.
@@ -152,7 +162,7 @@ impl Recorder {
             hub: None,
             declared: HashMap::new(),
             refused: Vec::new(),
-            due: Vec::new(),
+            due: VecDeque::new(),
         });
         LinkIndex(self.links.len() - 1)
     }
@@ -295,6 +305,11 @@ impl Recorder {
         Some(core::mem::replace(&mut self.batch, spare))
     }
 
+    /// How many entries wait in the batch that [`Recorder::take_batch`] would give.
+    pub fn gathered(&self) -> usize {
+        self.batch.entries.len()
+    }
+
     /// A batch is on disk, and so are those handed out before it: to be acknowledged.
     pub fn committed(&mut self, mut batch: Batch) {
         for entry in &batch.entries {
@@ -314,28 +329,23 @@ impl Recorder {
         }
     }
 
-    /// Appends the answers that are due on a link, as frames.
-    pub fn answer(&mut self, link: LinkIndex, out: &mut Vec<u8>) {
+    /// The next answer that is due on a link; for as long as there is one.
+    pub fn poll_answer(&mut self, link: LinkIndex) -> Option<Answer> {
         let Link { due, declared, .. } = &mut self.links[link.0];
-        for due in due.drain(..) {
-            let (Due::Resume(id) | Due::Ack(id)) = due;
-            let Some(declaration) = declared.get_mut(&id) else { continue };
-            let committed = self.sources[declaration.epoch].committed;
-            let packet = match due {
-                Due::Resume(source) => Packet::Resume(Resume {
-                    source,
-                    after: committed,
-                    highest: self.sources.newest(declaration.epoch),
-                    updates: 0,
-                    bytes: 0,
-                }),
-                Due::Ack(source) => {
-                    declaration.acknowledge = false;
-                    Packet::Ack(Ack { source, sequence: committed })
-                }
-            };
-            packet.encode(out);
-        }
+        let due = due.pop_front()?;
+        let (Due::Resume(source) | Due::Ack(source)) = due;
+        let declaration = declared.get_mut(&source).expect("an answer is due only on what is declared");
+        let committed = self.sources[declaration.epoch].committed;
+        let highest = self.sources.newest(declaration.epoch);
+        Some(match due {
+            Due::Resume(_) => {
+                Answer::Resume(Resume { source, after: committed, highest, updates: 0, bytes: 0 })
+            }
+            Due::Ack(_) => {
+                declaration.acknowledge = false;
+                Answer::Ack(Ack { source, sequence: committed })
+            }
+        })
     }
 
     /// What was received and is not committed: bodies, and what it takes to keep them.
@@ -364,7 +374,7 @@ impl Recorder {
         }
         let this = &mut self.links[link.0];
         this.declared.insert(declared.id, Declaration { epoch, online: declared.online, acknowledge: false });
-        this.due.push(Due::Resume(declared.id));
+        this.due.push_back(Due::Resume(declared.id));
     }
 
     /// Takes in what was refused because of another link, if that has let go of the name.
@@ -475,7 +485,7 @@ impl Link {
         if let Some(declaration) = self.declared.get_mut(&id)
             && !core::mem::replace(&mut declaration.acknowledge, true)
         {
-            self.due.push(Due::Ack(id));
+            self.due.push_back(Due::Ack(id));
         }
     }
 }

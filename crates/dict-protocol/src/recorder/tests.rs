@@ -4,7 +4,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::decoder::Decoder;
 use crate::packet::MissingFrom;
 
 const EMPTY_PATCH: &[u8] = &[0x90, 0x80];
@@ -50,19 +49,12 @@ fn state(source: u32, sequence: u64, first: Option<u64>) -> State<'static> {
 }
 
 fn answers(recorder: &mut Recorder, link: LinkIndex) -> Vec<(&'static str, u32, u64, u64)> {
-    let mut bytes = Vec::new();
-    recorder.answer(link, &mut bytes);
-    let mut decoder = Decoder::new(1 << 20);
-    let mut rest = &bytes[..];
-    let mut answers = Vec::new();
-    while let Some(frame) = decoder.decode(&mut rest).expect("answers are frames") {
-        answers.push(match Packet::parse(&frame).expect("answers are packets") {
-            Packet::Resume(resume) => ("resume", resume.source, resume.after, resume.highest),
-            Packet::Ack(ack) => ("ack", ack.source, ack.sequence, 0),
-            other => panic!("no answer: {other:?}"),
-        });
-    }
-    answers
+    core::iter::from_fn(|| recorder.poll_answer(link))
+        .map(|answer| match answer {
+            Answer::Resume(resume) => ("resume", resume.source, resume.after, resume.highest),
+            Answer::Ack(ack) => ("ack", ack.source, ack.sequence, 0),
+        })
+        .collect()
 }
 
 fn commit(recorder: &mut Recorder) {
