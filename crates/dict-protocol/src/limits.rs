@@ -43,6 +43,14 @@ pub struct Limits {
     /// Output queued at a client, beyond which its writers wait and send their newest state later, and messages and
     /// requests are refused.
     pub client_output: usize,
+    /// Events that wait for a program to take them from a watch, beyond which a source's are merged into its state.
+    pub watch_events: usize,
+    /// Bytes that such events hold.
+    pub watch_bytes: usize,
+    /// Messages and requests that wait for a program's callbacks, beyond which messages are dropped and requests refused.
+    pub callbacks: usize,
+    /// Bytes that those hold.
+    pub callback_bytes: usize,
     /// Updates that a writer's spool in memory holds.
     pub spool_updates: usize,
     /// Bytes that a writer's spool in memory holds.
@@ -84,6 +92,10 @@ impl Default for Limits {
             every_output: 4 << 20,
             durable_output: 8 << 20,
             client_output: 4 << 20,
+            watch_events: 100_000,
+            watch_bytes: 8 << 20,
+            callbacks: 10_000,
+            callback_bytes: 16 << 20,
             spool_updates: 1_000_000,
             spool: 64 << 20,
             slice_updates: 10_000,

@@ -77,6 +77,14 @@ impl FromStr for Link {
     }
 }
 
+impl TryFrom<&str> for Link {
+    type Error = LinkError;
+
+    fn try_from(text: &str) -> Result<Self, LinkError> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

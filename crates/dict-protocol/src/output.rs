@@ -58,6 +58,14 @@ impl Output {
         }
     }
 
+    /// Moves everything that is waiting into `buffer`, which is empty, and takes its memory in exchange.
+    pub fn take(&mut self, buffer: &mut Vec<u8>) {
+        debug_assert!(buffer.is_empty());
+        self.bytes.drain(..self.written);
+        self.written = 0;
+        core::mem::swap(&mut self.bytes, buffer);
+    }
+
     /// Gives up everything that is waiting.
     pub fn discard(&mut self) {
         *self = Self::default();

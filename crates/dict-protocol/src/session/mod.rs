@@ -30,6 +30,7 @@ mod subscriptions;
 mod writers;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use event::{Connected, Event};
@@ -200,8 +201,23 @@ impl Session {
 
     /// The first `count` bytes of the output were written.
     pub fn wrote(&mut self, count: usize) {
+        if let Some(connection) = &mut self.connection {
+            connection.output.wrote(count);
+            self.drained();
+        }
+    }
+
+    /// Moves what is to be written into `buffer`, which is empty: for a driver that shares the session between threads
+    /// and writes without holding it. Counts as written.
+    pub fn take_output(&mut self, buffer: &mut Vec<u8>) {
+        if let Some(connection) = &mut self.connection {
+            connection.output.take(buffer);
+            self.drained();
+        }
+    }
+
+    fn drained(&mut self) {
         let Some(connection) = &mut self.connection else { return };
-        connection.output.wrote(count);
         if connection.output.len() <= self.agreed.client_output / 2 {
             self.writers.drained(&mut connection.output, &self.agreed);
         }

@@ -214,6 +214,15 @@ impl Writer {
         self.epoch.acknowledged()
     }
 
+    /// Whether update `sequence` of `epoch`, one of this writer's, is acknowledged, and with it all before it.
+    pub fn holds(&self, epoch: u64, sequence: u64) -> bool {
+        match self.epochs().find(|other| other.number == epoch) {
+            Some(epoch) => epoch.acknowledged() >= sequence,
+            // It is over and was acknowledged in full, or given up.
+            None => true,
+        }
+    }
+
     /// Updates that are neither acknowledged nor given up, of all its epochs. Always 0 at level `none`.
     pub fn unacknowledged(&self) -> u64 {
         match self.level {
