@@ -1,0 +1,242 @@
+//! Rows as CSV: the fields of [JSON Lines](super::json) as columns, and `type` beside `value`.
+//!
+//! Cells hold plain text: numbers in decimal, `NaN`, `Infinity`, `-Infinity`, `true`, `false`; binary, lists and
+//! dictionaries in the `$` form. What a row does not have is empty.
+
+use std::borrow::Cow;
+use std::io;
+
+use dict_protocol::time::Time;
+
+use super::write_time;
+use crate::column;
+use crate::row::{Change, Content, Kind, Row};
+
+/// A column, in the order in which they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Kind,
+    N,
+    Time,
+    Hub,
+    Source,
+    Epoch,
+    Sequence,
+    Key,
+    Type,
+    Value,
+    Removed,
+    WriterTime,
+    Offset,
+    Uncertainty,
+    Replayed,
+    Late,
+    FirstSequence,
+    LastSequence,
+    ToEpoch,
+    ToSequence,
+    Event,
+    Client,
+    Address,
+    Product,
+    Reason,
+    Id,
+    From,
+    To,
+    Action,
+    Encoding,
+    Outcome,
+    Result,
+    Duration,
+    Text,
+}
+
+use Column as C;
+use Kind as K;
+
+/// Each column's name, and the kinds that have it; none means all.
+const COLUMNS: [(Column, &str, &[Kind]); 34] = [
+    (C::Kind, "kind", &[]),
+    (C::N, "n", &[]),
+    (C::Time, "time", &[]),
+    (C::Hub, "hub", &[]),
+    (C::Source, "source", &[K::Change, K::Gap, K::Connection]),
+    (C::Epoch, "epoch", &[K::Change, K::Gap]),
+    (C::Sequence, "sequence", &[K::Change]),
+    (C::Key, "key", &[K::Change]),
+    (C::Type, "type", &[K::Change, K::Message, K::Request]),
+    (C::Value, "value", &[K::Change, K::Message, K::Request]),
+    (C::Removed, "removed", &[K::Change]),
+    (C::WriterTime, "writer_time", &[K::Change]),
+    (C::Offset, "offset_ns", &[K::Change, K::Clock]),
+    (C::Uncertainty, "uncertainty_ns", &[K::Change, K::Clock]),
+    (C::Replayed, "replayed", &[K::Change]),
+    (C::Late, "late", &[K::Change]),
+    (C::FirstSequence, "first_sequence", &[K::Gap]),
+    (C::LastSequence, "last_sequence", &[K::Gap]),
+    (C::ToEpoch, "to_epoch", &[K::Gap]),
+    (C::ToSequence, "to_sequence", &[K::Gap]),
+    (C::Event, "event", &[K::Connection, K::Note]),
+    (C::Client, "client", &[K::Connection, K::Clock]),
+    (C::Address, "address", &[K::Connection]),
+    (C::Product, "product", &[K::Connection]),
+    (C::Reason, "reason", &[K::Connection, K::Gap]),
+    (C::Id, "id", &[K::Request]),
+    (C::From, "from", &[K::Message, K::Request, K::Note]),
+    (C::To, "to", &[K::Message, K::Request]),
+    (C::Action, "action", &[K::Request]),
+    (C::Encoding, "encoding", &[K::Message]),
+    (C::Outcome, "outcome", &[K::Request]),
+    (C::Result, "result", &[K::Request]),
+    (C::Duration, "duration_ns", &[K::Request]),
+    (C::Text, "text", &[K::Note]),
+];
+
+/// Writes rows as CSV.
+pub struct CsvWriter<W: io::Write> {
+    out: csv::Writer<W>,
+    columns: Vec<Column>,
+    time: String,
+}
+
+impl<W: io::Write> CsvWriter<W> {
+    /// Writes the line of names: the columns that rows of `kinds` have; none means all kinds.
+    ///
+    /// # Errors
+    ///
+    /// What `out` says.
+    pub fn new(out: W, kinds: &[Kind]) -> io::Result<Self> {
+        let wanted =
+            |of: &[Kind]| of.is_empty() || kinds.is_empty() || of.iter().any(|kind| kinds.contains(kind));
+        let columns: Vec<_> = COLUMNS.iter().filter(|(_, _, of)| wanted(of)).collect();
+        let mut out = csv::Writer::from_writer(out);
+        out.write_record(columns.iter().map(|(_, name, _)| name))?;
+        let columns = columns.into_iter().map(|(column, _, _)| *column).collect();
+        Ok(Self { out, columns, time: String::new() })
+    }
+
+    /// Writes one row.
+    ///
+    /// # Errors
+    ///
+    /// What the output says.
+    pub fn write(&mut self, row: &Row) -> io::Result<()> {
+        let Self { out, columns, time } = self;
+        for column in columns {
+            match column {
+                Column::Time => write_cell_time(out, row.time, time)?,
+                Column::WriterTime => match &row.content {
+                    Content::Change(change) => write_cell_time(out, change.writer_time, time)?,
+                    _ => out.write_field("")?,
+                },
+                column => out.write_field(cell(*column, row).as_bytes())?,
+            }
+        }
+        out.write_record(None::<&[u8]>)?;
+        Ok(())
+    }
+
+    /// Hands everything to the output, and gives it back.
+    ///
+    /// # Errors
+    ///
+    /// What the output says.
+    pub fn finish(self) -> io::Result<W> {
+        self.out.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
+
+    /// Hands everything to the output.
+    ///
+    /// # Errors
+    ///
+    /// What the output says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn write_cell_time<W: io::Write>(out: &mut csv::Writer<W>, time: Time, text: &mut String) -> io::Result<()> {
+    text.clear();
+    write_time(time, text);
+    out.write_field(&text)?;
+    Ok(())
+}
+
+fn cell(column: Column, row: &Row) -> Cow<'_, str> {
+    match column {
+        Column::Kind => row.content.kind().as_str().into(),
+        Column::N => number(row.n),
+        Column::Hub => row.hub.as_ref().into(),
+        column => match &row.content {
+            Content::Change(change) => change_cell(column, change),
+            other => other_cell(column, other),
+        },
+    }
+}
+
+fn change_cell(column: Column, change: &Change) -> Cow<'_, str> {
+    match column {
+        Column::Source => change.source.as_ref().into(),
+        Column::Epoch => number(Some(change.epoch)),
+        Column::Sequence => number(Some(change.sequence)),
+        Column::Key => change.key.as_str().into(),
+        Column::Type => column::type_name(change.value.as_ref()).into(),
+        Column::Value => change.value.as_ref().map_or("".into(), column::cell),
+        Column::Removed => flag(change.value.is_none()),
+        Column::Offset => number(Some(change.offset)),
+        Column::Uncertainty => number(change.uncertainty),
+        Column::Replayed => flag(change.replayed),
+        Column::Late => flag(change.late),
+        _ => "".into(),
+    }
+}
+
+fn other_cell(column: Column, content: &Content) -> Cow<'_, str> {
+    match (column, content) {
+        (C::Source, content) => text(content.source()),
+        (C::Epoch, Content::Gap(gap)) => number(Some(gap.epoch)),
+        (C::FirstSequence, Content::Gap(gap)) => number(Some(gap.first_sequence)),
+        (C::LastSequence, Content::Gap(gap)) => number(gap.last_sequence),
+        (C::ToEpoch, Content::Gap(gap)) => number(gap.to.map(|(epoch, _)| epoch)),
+        (C::ToSequence, Content::Gap(gap)) => number(gap.to.map(|(_, sequence)| sequence)),
+        (C::Reason, Content::Gap(gap)) => gap.reason.as_str().into(),
+        (C::Type, Content::Message(message)) => column::type_name(Some(&message.value)).into(),
+        (C::Value, Content::Message(message)) => column::cell(&message.value),
+        (C::From, Content::Message(message)) => text(message.from.as_deref()),
+        (C::To, Content::Message(message)) => text(message.to.as_deref()),
+        (C::Encoding, Content::Message(message)) => text(message.encoding.as_deref()),
+        (C::Type, Content::Request(request)) => column::type_name(Some(&request.value)).into(),
+        (C::Value, Content::Request(request)) => column::cell(&request.value),
+        (C::Id, Content::Request(request)) => number(request.id),
+        (C::From, Content::Request(request)) => text(request.from.as_deref()),
+        (C::To, Content::Request(request)) => text(request.to.as_deref()),
+        (C::Action, Content::Request(request)) => text(request.action.as_deref()),
+        (C::Outcome, Content::Request(request)) => text(request.outcome.as_deref()),
+        (C::Result, Content::Request(request)) => request.result.as_ref().map_or("".into(), column::cell),
+        (C::Duration, Content::Request(request)) => number(request.duration),
+        (C::Event, Content::Connection(connection)) => connection.event.as_str().into(),
+        (C::Client, Content::Connection(connection)) => text(connection.client.as_deref()),
+        (C::Address, Content::Connection(connection)) => text(connection.address.as_deref()),
+        (C::Product, Content::Connection(connection)) => text(connection.product.as_deref()),
+        (C::Reason, Content::Connection(connection)) => text(connection.reason.as_deref()),
+        (C::Client, Content::Clock(clock)) => text(clock.client.as_deref()),
+        (C::Offset, Content::Clock(clock)) => number(clock.offset),
+        (C::Uncertainty, Content::Clock(clock)) => number(clock.uncertainty),
+        (C::Event, Content::Note(note)) => note.event.as_str().into(),
+        (C::From, Content::Note(note)) => text(note.from.as_deref()),
+        (C::Text, Content::Note(note)) => note.text.as_str().into(),
+        _ => "".into(),
+    }
+}
+
+fn text(text: Option<&str>) -> Cow<'_, str> {
+    text.unwrap_or_default().into()
+}
+
+fn number<'a, T: ToString>(number: Option<T>) -> Cow<'a, str> {
+    number.map_or("".into(), |number| number.to_string().into())
+}
+
+fn flag<'a>(truth: bool) -> Cow<'a, str> {
+    if truth { "true".into() } else { "".into() }
+}

@@ -1,0 +1,147 @@
+//! Whether each source's updates are all there, or a gap says which are not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dict_protocol::record::Missing;
+use hashbrown::HashMap;
+
+use super::{Finding, Stream};
+use crate::record::{Record, RecordKind};
+
+/// What was seen of each source, by its number in the file.
+#[derive(Debug, Default)]
+pub(super) struct Continuity(BTreeMap<i64, Source>);
+
+#[derive(Debug)]
+struct Source {
+    name: Arc<str>,
+    epochs: BTreeMap<u64, Epoch>,
+    gaps: Vec<Span>,
+}
+
+/// From one (epoch, sequence) to another, both within.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first: (u64, u64),
+    last: (u64, u64),
+}
+
+#[derive(Debug, Default)]
+struct Epoch {
+    /// The greatest sequence that was seen.
+    last: u64,
+    /// Those below that were not, as ranges with both ends within.
+    holes: Vec<(u64, u64)>,
+    ended: bool,
+}
+
+impl Continuity {
+    /// Takes in one record.
+    pub(super) fn take(
+        &mut self,
+        source: i64,
+        stream: &Stream,
+        record: &Record<'_>,
+        missing: Option<Missing>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let source = self.0.entry(source).or_insert_with(|| Source {
+            name: Arc::clone(&stream.source),
+            epochs: BTreeMap::new(),
+            gaps: Vec::new(),
+        });
+        if let Some(missing) = missing {
+            let first = (missing.after_epoch, missing.after.saturating_add(1));
+            source.gaps.push(Span { first, last: (stream.epoch, record.sequence) });
+        }
+        let epoch = match record.kind {
+            // It may come before anything of its epoch, or when that is held already.
+            RecordKind::Gap => return,
+            _ => source.epochs.entry(stream.epoch).or_default(),
+        };
+        // A State holds the dictionary as of its sequence, but neither that update nor those before it.
+        let held = matches!(record.kind, RecordKind::Update | RecordKind::End);
+        if !epoch.take(record.sequence, held) {
+            findings.push(Finding::Repeated {
+                n: record.n.cast_unsigned(),
+                source: source.name.as_ref().to_owned(),
+                epoch: stream.epoch,
+                sequence: record.sequence,
+            });
+        }
+        epoch.ended |= record.kind == RecordKind::End;
+    }
+
+    /// Tells what is missing, and what the table of positions has wrong.
+    pub(super) fn finish(self, positions: &HashMap<(i64, u64), u64>, findings: &mut Vec<Finding>) {
+        for (id, source) in self.0 {
+            let mut later = source.epochs.keys().skip(1).map(Some).chain([None]);
+            for (epoch, found) in &source.epochs {
+                let name = || source.name.as_ref().to_owned();
+                for hole in &found.holes {
+                    for (first, last) in source.uncovered(*epoch, *hole) {
+                        findings.push(Finding::Missing { source: name(), epoch: *epoch, first, last });
+                    }
+                }
+                let next = later.next().flatten();
+                if next.is_some() && !found.ended && !source.covers((*epoch, found.last.saturating_add(1))) {
+                    findings.push(Finding::Unended { source: name(), epoch: *epoch, last: found.last });
+                }
+                let stored = positions.get(&(id, *epoch)).copied().unwrap_or_default();
+                if stored != found.last {
+                    findings.push(Finding::Position {
+                        source: name(),
+                        epoch: *epoch,
+                        stored,
+                        found: found.last,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Epoch {
+    /// Notes that `sequence` came, and whether it is held. Returns whether it could come now.
+    fn take(&mut self, sequence: u64, held: bool) -> bool {
+        if sequence > self.last {
+            let last_missing = if held { sequence - 1 } else { sequence };
+            if last_missing > self.last {
+                self.holes.push((self.last + 1, last_missing));
+            }
+            self.last = sequence;
+            return true;
+        }
+        false
+    }
+}
+
+impl Source {
+    fn covers(&self, place: (u64, u64)) -> bool {
+        self.gaps.iter().any(|gap| gap.first <= place && place <= gap.last)
+    }
+
+    /// What of a hole in an epoch is in no gap.
+    fn uncovered(&self, epoch: u64, hole: (u64, u64)) -> Vec<(u64, u64)> {
+        let mut left = vec![hole];
+        for gap in &self.gaps {
+            if gap.last.0 < epoch || gap.first.0 > epoch {
+                continue;
+            }
+            let first = if gap.first.0 == epoch { gap.first.1 } else { 0 };
+            let last = if gap.last.0 == epoch { gap.last.1 } else { u64::MAX };
+            left = left
+                .into_iter()
+                .flat_map(|(a, b)| {
+                    let before = (a, b.min(first.saturating_sub(1)));
+                    let after = (a.max(last.saturating_add(1)), b);
+                    if last < a || first > b { [Some((a, b)), None] } else { [Some(before), Some(after)] }
+                })
+                .flatten()
+                .filter(|(a, b)| a <= b)
+                .collect();
+        }
+        left
+    }
+}

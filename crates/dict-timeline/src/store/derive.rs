@@ -1,0 +1,164 @@
+//! The table of changes, clustered by key: filled behind the commits, sorted, in slices.
+//!
+//! Rows go in where their key's rows end, so each touches a page of its own. Few at a time that is no matter, and they
+//! go in with the commit that they belong to. Under load they wait here until there are many for each page; a sorted
+//! **run** of them is then put in piece by piece, a piece with each commit or when there is nothing else to do, and
+//! only when it is all in does the file's `derived_n` move past it. What is in the table beyond `derived_n` is part of
+//! a run and not to be read; after a crash it is put in again, as the same rows.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use dict_protocol::encoding::messagepack::Raw;
+use dict_protocol::value::Kind;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement};
+
+use crate::column;
+use crate::error::Result;
+use crate::record::DEPTH;
+
+/// So many changes at most are put in with their own commit.
+const AT_ONCE: usize = 256;
+/// So many are put in with each commit, or as often as nothing else is to be done, while there is a run.
+const PIECE: usize = 20_000;
+/// With so many waiting, they become a run.
+const RUN: usize = 1_000_000;
+/// With so many bytes of values waiting, they become a run.
+const RUN_BYTES: usize = 64 << 20;
+/// After so long they become a run in any case.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Changes that wait for their place in the table.
+#[derive(Debug, Default)]
+pub(super) struct Deriver {
+    waiting: Changes,
+    since: Option<Instant>,
+    run: Changes,
+    /// How much of the run is in the table.
+    put: usize,
+    /// Where the numbering goes on after the run.
+    run_end: i64,
+}
+
+/// Changes and, in one arena, their values as MessagePack.
+#[derive(Debug, Default)]
+struct Changes {
+    list: Vec<Change>,
+    values: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    series: u32,
+    n: i64,
+    time: i64,
+    late: bool,
+    /// `None`: removed.
+    value: Option<Range<u32>>,
+}
+
+impl Deriver {
+    /// Takes a change in. Numbers rise from one to the next.
+    pub(super) fn push(&mut self, series: u32, n: i64, time: i64, late: bool, value: Option<Raw<'_>>) {
+        let values = &mut self.waiting.values;
+        let value = value.map(|value| {
+            let start = values.len() as u32;
+            values.extend_from_slice(value.as_bytes());
+            start..values.len() as u32
+        });
+        self.waiting.list.push(Change { series, n, time, late, value });
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether everything is in the table.
+    pub(super) fn is_done(&self) -> bool {
+        self.waiting.list.is_empty() && self.run.list.is_empty()
+    }
+
+    /// Puts in what is due, within the transaction that is open. `end` is where the numbering goes on. Returns where
+    /// the numbers begin that may not all be in, if that moved.
+    pub(super) fn put_due(&mut self, database: &Connection, end: i64, arrived: usize) -> Result<Option<i64>> {
+        if self.run.list.is_empty() {
+            let patience = self.since.is_none_or(|since| since.elapsed() >= PATIENCE);
+            let waiting = self.waiting.list.len();
+            if waiting > AT_ONCE && waiting < RUN && self.waiting.values.len() < RUN_BYTES && !patience {
+                return Ok(None);
+            }
+            self.begin_run(end);
+        }
+        // Twice what comes in, so that a run is in before as much again has come.
+        self.put(database, PIECE.max(2 * arrived))
+    }
+
+    /// Puts in a piece of what there is, due or not.
+    pub(super) fn put_piece(&mut self, database: &Connection, end: i64) -> Result<Option<i64>> {
+        if self.run.list.is_empty() {
+            self.begin_run(end);
+        }
+        self.put(database, PIECE)
+    }
+
+    fn begin_run(&mut self, end: i64) {
+        std::mem::swap(&mut self.run, &mut self.waiting);
+        self.run.list.sort_unstable_by_key(|change| (change.series, change.n));
+        self.since = None;
+        self.put = 0;
+        self.run_end = end;
+    }
+
+    fn put(&mut self, database: &Connection, count: usize) -> Result<Option<i64>> {
+        let mut insert = database.prepare_cached(
+            "INSERT OR REPLACE INTO change_row (series_id, n, time, late, type, value) VALUES (?, ?, ?, ?, ?, ?)",
+        )?;
+        let end = self.run.list.len().min(self.put.saturating_add(count));
+        for change in &self.run.list[self.put..end] {
+            change.insert(&mut insert, &self.run.values)?;
+        }
+        self.put = end;
+        if end < self.run.list.len() {
+            return Ok(None);
+        }
+        self.run.list.clear();
+        self.run.values.clear();
+        Ok(Some(self.run_end))
+    }
+}
+
+impl Change {
+    fn insert(&self, insert: &mut Statement<'_>, values: &[u8]) -> rusqlite::Result<()> {
+        insert.raw_bind_parameter(1, self.series)?;
+        insert.raw_bind_parameter(2, self.n)?;
+        insert.raw_bind_parameter(3, self.time)?;
+        insert.raw_bind_parameter(4, self.late)?;
+        match &self.value {
+            Some(value) => {
+                let bytes = &values[value.start as usize..value.end as usize];
+                let raw = Raw::parse(bytes, DEPTH).expect("a value of a body that was parsed");
+                bind_value(insert, raw)?;
+            }
+            None => bind(insert, column::columns(None))?,
+        }
+        insert.raw_execute().map(drop)
+    }
+}
+
+/// Binds a value without decoding it first, where it is of a plain type.
+fn bind_value(insert: &mut Statement<'_>, raw: Raw<'_>) -> rusqlite::Result<()> {
+    let plain = match raw.kind() {
+        Kind::Integer => raw.as_i64().map(ValueRef::Integer),
+        Kind::Float => raw.as_f64().filter(|float| !float.is_nan()).map(ValueRef::Real),
+        Kind::Text => raw.as_str().map(|text| ValueRef::Text(text.as_bytes())),
+        Kind::Binary => raw.as_binary().map(ValueRef::Blob),
+        Kind::Null | Kind::Bool | Kind::List | Kind::Dictionary => None,
+    };
+    match plain {
+        Some(value) => bind(insert, (column::type_code(raw.kind()), ToSqlOutput::Borrowed(value))),
+        None => bind(insert, column::columns(Some(&raw.decode()))),
+    }
+}
+
+fn bind(insert: &mut Statement<'_>, (kind, value): (i64, ToSqlOutput<'_>)) -> rusqlite::Result<()> {
+    insert.raw_bind_parameter(5, kind)?;
+    insert.raw_bind_parameter(6, value)
+}
