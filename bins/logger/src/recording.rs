@@ -129,9 +129,13 @@ impl Recording {
         if let Some(error) = failure {
             // A new connection tells positions anew.
             tracing::error!(%address, %error, "what the hub sent does not follow what is held; connecting anew");
-            let error = ConnectionError::Rule(error.to_string());
-            self.drive(place, |session, events| session.fail(&error, events));
+            self.fail(place, &ConnectionError::Rule(error.to_string()));
         }
+    }
+
+    /// Ends the connection of a link.
+    fn fail(&mut self, place: usize, error: &ConnectionError) {
+        self.drive(place, |session, events| session.fail(error, events));
     }
 
     /// Hands what has gathered to the committer, unless it has enough to do and more may still join.
