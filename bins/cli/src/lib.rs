@@ -2,21 +2,28 @@
 //!
 //! - [`run`]: exit 0, 1 or 2, one clear line on an error, a quiet end on a closed pipe;
 //! - [`time`]: times and durations as people write and read them;
-//! - [`Stdout`], [`Table`]: output for people on a terminal and for programs in a pipe;
-//! - [`on_interrupt`]: an orderly end on Ctrl-C or SIGTERM;
+//! - [`Stdout`], [`Table`]: output for people on a terminal and for programs in a pipe; with the feature `rows`, tables
+//!   of a timeline's rows;
+//! - [`on_interrupt`], [`Stop`]: an orderly end on Ctrl-C or SIGTERM;
 //! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
 #![forbid(unsafe_code)]
 
 mod diagnostics;
+mod hub;
 mod interrupt;
 mod listen;
+#[cfg(feature = "rows")]
+mod rows;
 mod run;
 mod stdout;
 mod table;
 pub mod time;
 
-pub use interrupt::on_interrupt;
+pub use hub::HubArgument;
+pub use interrupt::{Stop, on_interrupt};
 pub use listen::{address, listen_addresses, print_listening};
+#[cfg(feature = "rows")]
+pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};
 pub use stdout::{ClosedPipe, Stdout};
 pub use table::{Column, Table};

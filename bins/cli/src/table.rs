@@ -27,6 +27,11 @@ impl Column {
         Self { right: true, ..Self::text(title) }
     }
 
+    /// Numbers that are there on every line and seldom looked at.
+    pub const fn quiet_number(title: &'static str) -> Self {
+        Self { right: true, ..Self::quiet(title) }
+    }
+
     /// What is there on every line and seldom looked at, such as times.
     pub const fn quiet(title: &'static str) -> Self {
         Self { style: Style::new().dimmed(), ..Self::text(title) }
@@ -63,10 +68,10 @@ impl Table {
         Self { columns, widths, rows: Vec::new(), coloured, begun: false }
     }
 
-    /// Adds a line; characters that would disturb the table are written as escapes.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        debug_assert_eq!(N, self.columns.len(), "a cell for each column");
+    /// Adds a line, of a cell for each column; characters that would disturb the table are written as escapes.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells: Vec<_> = cells.into_iter().map(escape_controls).collect();
+        debug_assert_eq!(cells.len(), self.columns.len(), "a cell for each column");
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = cell.width().min(Self::WIDEST).max(*width);
         }

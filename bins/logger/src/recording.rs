@@ -160,7 +160,9 @@ impl Recording {
     /// Sends the answers that are due, and notes whose output is to be written.
     fn answer(&mut self) {
         for Link { index, session, stream, .. } in &mut self.links {
-            while session.is_open() && let Some(answer) = self.recorder.poll_answer(*index) {
+            while session.is_open()
+                && let Some(answer) = self.recorder.poll_answer(*index)
+            {
                 match answer {
                     Answer::Resume(resume) => session.resume(resume),
                     Answer::Ack(ack) => session.acknowledge(ack),

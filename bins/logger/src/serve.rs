@@ -32,7 +32,8 @@ impl Logger {
     pub(crate) fn new(timeline: Timeline, listen: Vec<Address>, remotes: &[Remote]) -> Result<Self> {
         let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
         let limits = Limits::default();
-        let settings = Settings { product: product.clone(), listen, limits: limits.clone(), ..Settings::default() };
+        let settings =
+            Settings { product: product.clone(), listen, limits: limits.clone(), ..Settings::default() };
         let mut server = Server::new(settings)?;
         let recorder = Recorder::new(&limits, timeline.positions()?);
         let waker = server.waker();

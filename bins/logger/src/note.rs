@@ -1,0 +1,21 @@
+//! `logger note`.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use dict_event_loop::client::{Client, RequestOptions};
+use dict_protocol::value::Value;
+
+use crate::arguments::NoteArguments;
+
+/// How long loggers may take to have it on disk.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(NoteArguments { text, hub }: NoteArguments) -> Result<()> {
+    let product = concat!("logger ", env!("CARGO_PKG_VERSION"));
+    let client = Client::builder().name("note").product(product).connect(&hub.hub.to_string())?;
+    let options = RequestOptions { timeout: TIMEOUT, ..RequestOptions::default() };
+    client.request("$note", Value::from(text), options).context("not noted")?;
+    client.close(Duration::from_secs(1));
+    Ok(())
+}
