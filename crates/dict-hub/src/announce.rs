@@ -103,19 +103,11 @@ impl Hub {
 
     /// Ends the live epoch of a source in favour of a higher one. What its writer still holds of it becomes a replay.
     fn replace(&mut self, id: SourceId, epoch: u64) {
-        let watchers: Vec<PeerIndex> =
-            self.sources[id].watchers.drain(..).map(|watcher| watcher.peer).collect();
-        for peer in watchers {
-            self.peers[peer].watches.retain(|&watched| watched != id);
-        }
-        let source = &mut self.sources[id];
-        match source.writer {
-            Writer::Peer(writer) if source.level == Level::Logged => {
-                source.replay = true;
-                source.state = RawDictionary::default();
-                let name = self.sources.names.get_mut(&self.sources[id].name.clone()).expect("it is named");
-                name.current = None;
-                name.replays.push(id);
+        let source = &self.sources[id];
+        let (writer, level) = (source.writer, source.level);
+        match writer {
+            Writer::Peer(writer) if level == Level::Logged => {
+                self.make_replay(id);
                 self.tell_replaced(writer, id, epoch);
             }
             Writer::Peer(writer) => {
@@ -125,6 +117,23 @@ impl Hub {
             }
             Writer::Nobody | Writer::Hub => self.drop_source(id),
         }
+    }
+
+    /// What was a live epoch is the rest of an older one from now on: for followers only.
+    fn make_replay(&mut self, id: SourceId) {
+        let source = &mut self.sources[id];
+        source.replay = true;
+        source.state = RawDictionary::default();
+        let key = source.name.clone();
+        for watcher in std::mem::take(&mut source.watchers) {
+            self.peers[watcher.peer].watches.retain(|&watched| watched != id);
+        }
+        let name = self.sources.names.get_mut(&key).expect("it is named");
+        name.current = None;
+        name.replays.push(id);
+        self.refresh_held(&key);
+        // All of it may be acknowledged already: then it is withdrawn when the turn ends.
+        self.mark_due(id);
     }
 
     fn tell_replaced(&mut self, writer: PeerIndex, id: SourceId, epoch: u64) {
@@ -165,11 +174,7 @@ impl Hub {
         source.writer = Writer::Peer(from);
         source.writer_name = writer_name;
         if announce.replay && !source.replay {
-            source.replay = true;
-            let name = source.name.clone();
-            let name = self.sources.names.get_mut(&name).expect("it is named");
-            name.current = None;
-            name.replays.push(id);
+            self.make_replay(id);
         }
         id
     }
@@ -256,6 +261,13 @@ impl Hub {
         }
     }
 
+    /// A writer that was asked to resume an epoch has nothing left of it.
+    pub(crate) fn given_up(&mut self, from: PeerIndex, reference: u64, reason: &str) {
+        let Ok(id) = SourceId::try_from(reference) else { return };
+        self.writer_gone(id, from, reason);
+        self.peers[from].writes.retain(|&written| written != id);
+    }
+
     /// A writer's connection is over, or is not this source's any more.
     pub(crate) fn writer_gone(&mut self, id: SourceId, peer: PeerIndex, reason: &str) {
         let Some(source) = self.sources.find(id) else { return };
@@ -288,15 +300,20 @@ impl Hub {
         }
     }
 
-    /// Whether followers are given the live epoch of a name: not before the rests of older ones.
+    /// Whether followers are given an epoch of a name: not before the rests of older ones.
     fn refresh_held(&mut self, name: &str) {
         let Some(entry) = self.sources.names.get(name) else { return };
-        let Some(current) = entry.current else { return };
-        let epoch = self.sources[current].epoch;
-        let held = entry.replays.iter().any(|&replay| self.sources[replay].epoch < epoch);
-        let source = &mut self.sources[current];
-        if std::mem::replace(&mut source.held, held) && !held {
-            self.mark_due(current);
+        let Some(oldest) = entry.replays.iter().map(|&replay| self.sources[replay].epoch).min() else {
+            return entry.current.into_iter().for_each(|current| self.set_held(current, false));
+        };
+        for id in entry.replays.iter().copied().chain(entry.current).collect::<Vec<_>>() {
+            self.set_held(id, oldest < self.sources[id].epoch);
+        }
+    }
+
+    fn set_held(&mut self, id: SourceId, held: bool) {
+        if std::mem::replace(&mut self.sources[id].held, held) && !held {
+            self.mark_due(id);
         }
     }
 

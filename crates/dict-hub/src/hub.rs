@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dict_protocol::connection::{ConnectionError, Phase};
 use dict_protocol::decoder::Decoder;
+use dict_protocol::frame::Kind;
 use dict_protocol::limits::Limits;
 use dict_protocol::name;
 use dict_protocol::packet::{
@@ -292,7 +293,13 @@ impl Hub {
 
     /// One packet of a connection.
     fn packet(&mut self, now: Now, from: PeerIndex, packet: &Packet<'_>) -> Result<(), ConnectionError> {
-        self.peers[from].connection.admit(now.instant, packet)?;
+        let connection = &mut self.peers[from].connection;
+        connection.admit(now.instant, packet)?;
+        let (queued, limit) = (connection.output.len(), self.config.limits.output);
+        if queued > limit {
+            let what = "number of bytes waiting to be read";
+            return Err(ConnectionError::Limit { what, value: queued as u64, limit: limit as u64 });
+        }
         match packet {
             Packet::Update(update) => return self.update(now, from, update),
             Packet::State(state) => return self.state(now, from, state),
@@ -310,6 +317,9 @@ impl Hub {
             Packet::Bye(bye) => self.ended_by_peer(now, from, None, bye.reason),
             Packet::Error(error) if error.closing => {
                 self.ended_by_peer(now, from, Some(error.code), error.text);
+            }
+            Packet::Error(error) if error.about == Kind::Resume as u8 => {
+                self.given_up(from, error.reference, error.text);
             }
             // Connection::admit lets none of a hub's own packets through.
             _ => {}

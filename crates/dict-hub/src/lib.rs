@@ -44,6 +44,8 @@ mod hub;
 mod journal;
 mod own_actions;
 mod peers;
+#[cfg(feature = "properties")]
+pub mod properties;
 mod relay;
 mod sources;
 mod subscriptions;

@@ -51,6 +51,8 @@ pub struct Limits {
     pub callbacks: usize,
     /// Bytes that those hold.
     pub callback_bytes: usize,
+    /// Output queued for a connection, whatever it is: beyond, one that goes on asking without reading is ended.
+    pub output: usize,
     /// Updates that a writer's spool in memory holds.
     pub spool_updates: usize,
     /// Bytes that a writer's spool in memory holds.
@@ -91,6 +93,7 @@ impl Default for Limits {
             latest_output: 256 << 10,
             every_output: 4 << 20,
             durable_output: 8 << 20,
+            output: 16 << 20,
             client_output: 4 << 20,
             watch_events: 100_000,
             watch_bytes: 8 << 20,

@@ -1,0 +1,362 @@
+//! What holds for whatever connections do, as functions that take any bytes and panic if it does not hold; see
+//! [`dict_protocol::properties`].
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use dict_protocol::change;
+use dict_protocol::decoder::Decoder;
+use dict_protocol::encoding::messagepack;
+use dict_protocol::frame::Encoding;
+use dict_protocol::limits::Limits;
+use dict_protocol::mirror::Mirror;
+use dict_protocol::packet::{
+    self, Ack, Announce, ErrorCode, Handle, Hello, Level, Message, MessageFields, MissingFrom, Mode, Packet, Payload,
+    Ping, Reply, ReplyFields, Request, RequestFields, Resume, State, Status, Subscribe, Unsubscribe, Update,
+};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::properties::Choices;
+use dict_protocol::record::{GapReason, Stamp};
+use dict_protocol::time::Now;
+
+use crate::{Config, ConnectionId, Hub};
+
+const NAMES: [&str; 6] = ["a", "b", "a/b", "a/c", "$hub/lab", ""];
+const ACTIONS: [&str; 6] = ["", "zero", "$sources", "$status", "$note", "$other"];
+
+/// Whatever connections send, in whatever order and pace, and however slowly they read: the hub does not panic, what it
+/// sends are packets that a hub may send, no output passes its limit, and a watcher that in the end has read everything
+/// holds the dictionaries that a new watcher is told.
+///
+/// The bytes choose the operations.
+///
+/// # Panics
+///
+/// If it does not hold.
+pub fn hub_operations(bytes: &[u8]) {
+    let mut choices = Choices::new(bytes);
+    let mut lab = Lab::new();
+    while !choices.is_empty() {
+        lab.operate(&mut choices);
+        lab.settle();
+    }
+    lab.read_everything();
+    lab.compare_with_a_new_watcher();
+}
+
+/// A hub and its connections.
+struct Lab {
+    hub: Hub,
+    now: Now,
+    peers: Vec<Peer>,
+    next_subscription: u32,
+}
+
+/// A connection, from outside.
+struct Peer {
+    id: ConnectionId,
+    decoder: Decoder,
+    mirror: Mirror,
+    /// By their numbers.
+    subscriptions: HashMap<u32, (Pattern, Mode)>,
+    /// It was told that it is over.
+    ended: bool,
+}
+
+fn limits() -> Limits {
+    Limits {
+        body: 8 << 10,
+        greeting_body: 1 << 10,
+        dictionary: 2 << 10,
+        keys: 20,
+        depth: 8,
+        connections: 6,
+        sources: 8,
+        subscriptions: 4,
+        handlers: 3,
+        requests: 3,
+        latest_output: 1 << 10,
+        every_output: 6 << 10,
+        durable_output: 6 << 10,
+        output: 24 << 10,
+        ..Limits::default()
+    }
+}
+
+impl Lab {
+    fn new() -> Self {
+        let now = Now::default();
+        let config = Config { name: "lab".into(), run: 7, product: "properties".into(), limits: limits() };
+        Self { hub: Hub::new(config, now), now, peers: Vec::new(), next_subscription: 0 }
+    }
+
+    fn operate(&mut self, choices: &mut Choices<'_>) {
+        match choices.below(12) {
+            0 => self.open(choices.byte()),
+            1 => {
+                let count = usize::from(choices.byte()) * 16;
+                self.with_peer(choices, |lab, peer, _| lab.read(peer, count));
+            }
+            2 => {
+                let passed = Duration::from_millis(u64::from(choices.byte()) * 100);
+                self.now.instant = self.now.instant + passed;
+                self.hub.handle_timeout(self.now);
+            }
+            3 => self.with_peer(choices, |lab, peer, _| {
+                let gone = lab.peers.remove(peer);
+                lab.hub.closed(lab.now, gone.id, "gone");
+            }),
+            4 => self.hub.end_turn(self.now),
+            5 => self.with_peer(choices, |lab, peer, choices| {
+                let (now, id) = (lab.now, lab.peers[peer].id);
+                lab.hub.receive(now, id, choices.some_bytes(40));
+            }),
+            _ => self.with_peer(choices, Self::send_something),
+        }
+    }
+
+    fn with_peer(&mut self, choices: &mut Choices<'_>, operate: impl FnOnce(&mut Self, usize, &mut Choices<'_>)) {
+        if self.peers.is_empty() {
+            self.open(0);
+        }
+        let peer = usize::from(choices.byte()) % self.peers.len();
+        operate(self, peer, choices);
+    }
+
+    /// A client connects and greets.
+    fn open(&mut self, client: u8) {
+        let id = self.hub.open(self.now, "192.0.2.1:1000");
+        let mirror = Mirror::new(&limits());
+        let subscriptions = HashMap::new();
+        self.peers.push(Peer { id, decoder: Decoder::new(u32::MAX), mirror, subscriptions, ended: false });
+        self.send(
+            self.peers.len() - 1,
+            &Packet::Hello(Hello {
+                version_min: 1,
+                version_max: 1,
+                client_id: [client % 3; 16],
+                time: self.now.time,
+                max_body: u32::MAX,
+                heartbeat: 0,
+                name: ["x", "y"][usize::from(client) % 2],
+                product: "properties",
+                credentials: "",
+            }),
+        );
+    }
+
+    fn send(&mut self, peer: usize, packet: &Packet<'_>) {
+        let mut bytes = Vec::new();
+        packet.encode(&mut bytes);
+        self.hub.receive(self.now, self.peers[peer].id, &bytes);
+    }
+
+    fn send_something(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        match choices.below(14) {
+            0..3 => self.send_update(peer, choices),
+            3 => self.send_state(peer, choices),
+            4 => self.send_announce(peer, choices),
+            5 => self.subscribe(peer, choices),
+            6 => self.unsubscribe(peer, choices),
+            7 => {
+                let (source, sequence) = (choices.below(10).into(), choices.below(20).into());
+                self.send(peer, &Packet::Ack(Ack { source, sequence }));
+            }
+            8 => {
+                let (source, after) = (choices.below(10).into(), choices.below(20).into());
+                let highest = choices.below(6).into();
+                self.send(peer, &Packet::Resume(Resume { source, after, highest, updates: 0, bytes: 0 }));
+            }
+            9 => {
+                let offset = choices.byte().into();
+                self.send(peer, &Packet::Ping(Ping { time: self.now.time, offset, uncertainty: Some(1), id: 0 }));
+            }
+            10 => {
+                let (on, action) = (choices.yes(), ACTIONS[usize::from(choices.below(6))]);
+                self.send(peer, &Packet::Handle(Handle { on, action }));
+            }
+            11 => self.send(peer, &Packet::Bye(packet::Bye { reason: "done" })),
+            _ => self.send_exchange(peer, choices),
+        }
+    }
+
+    fn send_announce(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        let epoch = u64::from(choices.below(5)) + 1;
+        let announce = Announce {
+            epoch,
+            previous: u64::from(choices.below(3)),
+            newest: choices.below(10).into(),
+            level: [Level::None, Level::Received, Level::Logged][usize::from(choices.below(3))],
+            replay: choices.below(4) == 1,
+            take_over: choices.yes(),
+            source: NAMES[usize::from(choices.below(6))],
+        };
+        self.send(peer, &Packet::Announce(announce));
+    }
+
+    fn send_update(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        let mut patch = Vec::new();
+        let (old, new) = (choices.dictionary(1), choices.dictionary(1));
+        if choices.below(16) == 1 {
+            patch.extend_from_slice(choices.some_bytes(20));
+        } else if !change::difference(&old, &new, 8, &mut patch).expect("neither nests too deep") {
+            patch.extend_from_slice(&[0x90, 0x80]);
+        }
+        let update = Update {
+            source: choices.below(10).into(),
+            sequence: u64::from(choices.below(10)) + 1,
+            stamp: Stamp::default(),
+            end: choices.below(10) == 1,
+            end_of_slice: choices.yes(),
+            replayed: choices.yes(),
+            patch: &patch,
+        };
+        self.send(peer, &Packet::Update(update));
+    }
+
+    fn send_state(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        let mut dictionary = Vec::new();
+        messagepack::encode_dictionary(&choices.dictionary(1), 8, &mut dictionary).expect("it does not nest too deep");
+        let first = choices.below(10).into();
+        let state = State {
+            source: choices.below(10).into(),
+            sequence: choices.below(20).into(),
+            stamp: Stamp::default(),
+            missing: (first > 0).then_some(MissingFrom { first, since: self.now.time, reason: GapReason::SpoolFull }),
+            end_of_slice: choices.yes(),
+            replayed: choices.yes(),
+            dictionary: &dictionary,
+        };
+        self.send(peer, &Packet::State(state));
+    }
+
+    fn subscribe(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        let id = self.next_subscription;
+        self.next_subscription += 1;
+        let mode = [Mode::Latest, Mode::Every, Mode::Durable, Mode::Messages][usize::from(choices.below(4))];
+        let (prefix, pattern) = match choices.below(4) {
+            0 => (true, ""),
+            1 => (true, "a"),
+            2 => (true, "$"),
+            _ => (false, "b"),
+        };
+        let interval = u32::from(choices.below(3)) * 100;
+        self.send(peer, &Packet::Subscribe(Subscribe { id, mode, prefix, interval, pattern }));
+        let pattern = if prefix { Pattern::Prefix(pattern.into()) } else { Pattern::Name(pattern.into()) };
+        self.peers[peer].subscriptions.insert(id, (pattern, mode));
+    }
+
+    fn unsubscribe(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        let id = choices.byte().into();
+        self.send(peer, &Packet::Unsubscribe(Unsubscribe { id }));
+        self.peers[peer].subscriptions.remove(&id);
+    }
+
+    fn send_exchange(&mut self, peer: usize, choices: &mut Choices<'_>) {
+        let name = |choice: u8| ["", "x", "y", "nobody"][usize::from(choice)];
+        let payload = Payload { encoding: Encoding::Text, bytes: choices.some_bytes(40) };
+        let id = choices.below(4).into();
+        match choices.below(3) {
+            0 => {
+                let fields = MessageFields { id, to: name(choices.below(4)), from: "" };
+                self.send(peer, &Packet::Message(Message { fields, payload }));
+            }
+            1 => {
+                let action = ACTIONS[usize::from(choices.below(6))];
+                let deadline = u32::from(choices.byte()) * 100;
+                let fields = RequestFields { id, deadline, action, to: name(choices.below(4)), from: "" };
+                self.send(peer, &Packet::Request(Request { fields, payload }));
+            }
+            _ => {
+                let status = [Status::Result, Status::Failed][usize::from(choices.below(2))];
+                let fields = ReplyFields { id, status };
+                self.send(peer, &Packet::Reply(Reply { fields, payload }));
+            }
+        }
+    }
+
+    /// Checks every output against its limit. Nobody reads yet.
+    fn settle(&mut self) {
+        while self.hub.poll_notice().is_some() {}
+        while self.hub.poll_ready().is_some() {}
+        let limits = limits();
+        // The last packet may begin within the limit; and an Error that says why follows.
+        let most = limits.output + limits.body as usize + 1_000;
+        for peer in &self.peers {
+            let length = self.hub.output(peer.id).len();
+            assert!(length <= most, "{length} bytes are queued, {most} may be");
+        }
+    }
+
+    /// A connection reads `count` bytes, as far as there are so many.
+    fn read(&mut self, peer: usize, count: usize) {
+        let Self { hub, peers, .. } = self;
+        let Peer { id, decoder, mirror, subscriptions, ended } = &mut peers[peer];
+        let output = hub.output(*id);
+        let count = count.min(output.len());
+        let mut bytes = &output[..count];
+        while let Some(frame) = decoder.decode(&mut bytes).expect("a hub writes frames") {
+            match Packet::parse(&frame).expect("a hub writes packets") {
+                Packet::Source(source) => drop(mirror.source(&source).expect("within the limits")),
+                Packet::State(state) => drop(mirror.state(&state).expect("a hub writes dictionaries")),
+                Packet::Update(update) => drop(mirror.update(&update).expect("a hub writes patches")),
+                Packet::Error(error) if error.code == ErrorCode::TooSlow || error.code == ErrorCode::Limit => {
+                    *ended |= error.closing;
+                    subscriptions.remove(&u32::try_from(error.reference).unwrap_or(u32::MAX));
+                }
+                Packet::Error(error) => *ended |= error.closing,
+                Packet::Hello(_)
+                | Packet::Ping(_)
+                | Packet::Announce(_)
+                | Packet::Subscribe(_)
+                | Packet::Unsubscribe(_)
+                | Packet::Handle(_) => panic!("a hub never says this"),
+                _ => {}
+            }
+        }
+        hub.wrote(*id, count);
+    }
+
+    /// Lets all that is due be sent, and everybody read it.
+    fn read_everything(&mut self) {
+        // The longest interval of a watcher passes.
+        self.now.instant = self.now.instant + Duration::from_secs(1);
+        self.hub.handle_timeout(self.now);
+        loop {
+            self.hub.end_turn(self.now);
+            self.settle();
+            if self.peers.iter().all(|peer| self.hub.output(peer.id).is_empty()) && !self.hub.wants_turn() {
+                return;
+            }
+            for peer in 0..self.peers.len() {
+                self.read(peer, usize::MAX);
+            }
+        }
+    }
+
+    fn compare_with_a_new_watcher(&mut self) {
+        // Room for one more.
+        if let Some(last) = self.peers.pop() {
+            self.hub.closed(self.now, last.id, "gone");
+        }
+        self.open(0);
+        let new = self.peers.len() - 1;
+        for (id, pattern) in [(0, ""), (1, "$")] {
+            let subscribe = Subscribe { id, mode: Mode::Latest, prefix: true, interval: 0, pattern };
+            self.send(new, &Packet::Subscribe(subscribe));
+        }
+        self.read_everything();
+        let (new, others) = self.peers.split_last().expect("it was just opened");
+        for peer in others.iter().filter(|peer| !peer.ended && !self.hub.is_ended(peer.id)) {
+            for source in new.mirror.iter() {
+                let modes = peer.subscriptions.values().filter(|(pattern, _)| pattern.matches(source.name()));
+                let modes: Vec<_> = modes.map(|(_, mode)| *mode).filter(|mode| *mode != Mode::Messages).collect();
+                if modes.is_empty() || modes.contains(&Mode::Durable) || source.dictionary().is_none() {
+                    continue;
+                }
+                let held = peer.mirror.get(source.name()).and_then(|source| source.dictionary());
+                assert_eq!(held, source.dictionary(), "{} as it is held and as it is", source.name());
+            }
+        }
+    }
+}
