@@ -77,6 +77,7 @@
 mod address;
 mod application;
 mod backoff;
+pub mod client;
 mod clock;
 mod connection;
 mod error;

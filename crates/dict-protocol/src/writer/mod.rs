@@ -159,6 +159,9 @@ pub struct Writer {
     size: usize,
     /// The last update that the hub's dictionary will have when it has read all that was sent on this connection.
     sent: u64,
+    /// How far above a higher epoch it goes. Each client has a step of its own: two writers that hear of the same epoch,
+    /// from a hub before and after its restart, must not take the same one above it.
+    step: u64,
     /// Where patches are made.
     scratch: Vec<u8>,
 }
@@ -167,7 +170,13 @@ impl Writer {
     /// Older epochs that are kept until they are acknowledged; beyond, the oldest is given up.
     const REPLAYS: usize = 3;
 
-    pub(crate) fn new(source: String, options: WriterOptions, limits: &Limits, now: Time) -> Self {
+    pub(crate) fn new(
+        source: String,
+        options: WriterOptions,
+        limits: &Limits,
+        client_id: [u8; 16],
+        now: Time,
+    ) -> Self {
         Self {
             source,
             level: options.level,
@@ -180,6 +189,7 @@ impl Writer {
             content: Dictionary::new(),
             size: 0,
             sent: 0,
+            step: step(client_id),
             scratch: Vec::new(),
         }
     }
@@ -269,9 +279,8 @@ impl Writer {
         self.keep(epoch);
     }
 
-    /// Keeps the rest of an epoch that is over, to be replayed.
-    fn keep(&mut self, mut epoch: Epoch) {
-        epoch.unlink();
+    /// Keeps the rest of an epoch that is over, to be replayed. The hub may ask for it even before it is announced so.
+    fn keep(&mut self, epoch: Epoch) {
         self.abandoned += epoch.dropped();
         if epoch.is_settled() {
             return;
@@ -322,7 +331,7 @@ impl Writer {
 
     fn announce(&mut self, line: &mut Line<'_>) {
         let Some(output) = line.output.as_deref_mut() else { return };
-        for replay in self.replays.iter().filter(|replay| replay.id.is_none()) {
+        for replay in &self.replays {
             output.send(&Packet::Announce(Announce {
                 epoch: replay.number,
                 previous: replay.previous,
@@ -383,11 +392,14 @@ impl Writer {
         let Some(place) = self.replays.iter().position(|replay| replay.number == announced.epoch) else {
             return;
         };
-        if announced.outcome == Outcome::Accepted {
-            self.replays[place].id = Some(announced.id);
-        } else {
-            let replay = self.replays.remove(place);
-            self.abandoned += replay.unacknowledged();
+        match announced.outcome {
+            Outcome::Accepted => self.replays[place].id = Some(announced.id),
+            // That answers an announcement from before, when this epoch was the live one.
+            Outcome::Lower | Outcome::Live => {}
+            _ => {
+                let replay = self.replays.remove(place);
+                self.abandoned += replay.unacknowledged();
+            }
         }
     }
 
@@ -415,7 +427,7 @@ impl Writer {
     /// A higher epoch is known: goes above it.
     fn raise(&mut self, line: &mut Line<'_>, now: Now, highest: u64) -> WriterChange {
         let from = self.epoch.number;
-        let Some(above) = highest.max(from).checked_add(1) else {
+        let Some(above) = highest.max(from).checked_add(self.step) else {
             return self.refuse(Outcome::Lower, "the highest epoch there can be is taken");
         };
         let to = now.time.as_epoch().max(above);
@@ -478,12 +490,14 @@ impl Writer {
     }
 
     /// The hub asks for older updates. They are sent at once, or when the output has room.
-    pub(crate) fn resume(&mut self, line: &mut Line<'_>, resume: &Resume) {
-        let epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
-        for epoch in epochs.filter(|epoch| epoch.id == Some(resume.source)) {
-            epoch.resume = Some(*resume);
-        }
+    ///
+    /// Returns whether there is such an epoch: it may have been given up in the meantime.
+    pub(crate) fn resume(&mut self, line: &mut Line<'_>, resume: &Resume) -> bool {
+        let mut epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
+        let Some(epoch) = epochs.find(|epoch| epoch.id == Some(resume.source)) else { return false };
+        epoch.resume = Some(*resume);
         self.answer(line);
+        true
     }
 
     /// The output has room: sends what had to wait.
@@ -492,8 +506,8 @@ impl Writer {
         self.answer(line);
     }
 
-    /// Whether something waits for room in the output.
-    pub(crate) fn is_behind(&self) -> bool {
+    /// Whether something waits for room in the connection's output.
+    pub fn is_behind(&self) -> bool {
         (self.phase == Phase::Live && self.sent < self.epoch.newest)
             || self.epoch.resume.is_some()
             || self.replays.iter().any(|replay| replay.resume.is_some())
@@ -585,6 +599,12 @@ impl Writer {
         self.scratch.clear();
         self.size
     }
+}
+
+/// A client's own distance between epochs: at most a second, as epochs are microseconds.
+fn step(client_id: [u8; 16]) -> u64 {
+    let [a, b, c, d, ..] = client_id;
+    1 + u64::from(u32::from_le_bytes([a, b, c, d])) % 1_000_000
 }
 
 /// What the spool of an epoch holds at most, if it has one.

@@ -1,0 +1,220 @@
+//! Making a client.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use dict_protocol::limits::Limits;
+use dict_protocol::link::Link;
+use dict_protocol::packet::LoggerPresence;
+use dict_protocol::session::{Session, Settings};
+
+use super::dispatch::{self, Callback, HubInfo, Job};
+use super::driver::Driver;
+use super::error::ConnectError;
+use super::shared::{Shared, Stage, deadline};
+use super::{Client, Inner};
+use crate::address::Address;
+use crate::application::Retry;
+use crate::event_loop::EventLoop;
+use crate::identity::random_id;
+
+/// Says who a client is before it connects.
+pub struct Builder {
+    name: String,
+    product: String,
+    credentials: String,
+    client_id: Option<[u8; 16]>,
+    limits: Limits,
+    patience: Duration,
+    callbacks: Vec<Callback>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            name: program_name(),
+            product: concat!("dictwire ", env!("CARGO_PKG_VERSION")).to_owned(),
+            credentials: String::new(),
+            client_id: None,
+            limits: Limits::default(),
+            patience: Duration::from_secs(5),
+            callbacks: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// The name that others are to reach it by; by default the program's file name. Where it is taken, the hub adds `#2`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Which program it is, and its version, for people who look at the hub.
+    #[must_use]
+    pub fn product(mut self, product: impl Into<String>) -> Self {
+        self.product = product.into();
+        self
+    }
+
+    /// Who it says it is, where the hub asks.
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Into<String>) -> Self {
+        self.credentials = credentials.into();
+        self
+    }
+
+    /// 128 bits that tell this client from all others; by default random. To be kept with unacknowledged updates that
+    /// outlive the program.
+    #[must_use]
+    pub fn client_id(mut self, id: [u8; 16]) -> Self {
+        self.client_id = Some(id);
+        self
+    }
+
+    /// What it takes at most.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long [`Builder::connect`] waits; by default 5 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.patience = timeout;
+        self
+    }
+
+    /// As [`Client::on_connect`], from the first connection on.
+    #[must_use]
+    pub fn on_connect(mut self, f: impl FnMut(&HubInfo) + Send + 'static) -> Self {
+        self.callbacks.push(Callback::Connect(Box::new(f)));
+        self
+    }
+
+    /// As [`Client::on_close`].
+    #[must_use]
+    pub fn on_close(mut self, f: impl FnMut(&str) + Send + 'static) -> Self {
+        self.callbacks.push(Callback::Close(Box::new(f)));
+        self
+    }
+
+    /// As [`Client::on_logger`], from the first connection on.
+    #[must_use]
+    pub fn on_logger(mut self, f: impl FnMut(LoggerPresence) + Send + 'static) -> Self {
+        self.callbacks.push(Callback::Logger(Box::new(f)));
+        self
+    }
+
+    /// Connects, and waits until the hub has accepted this client. From then on a lost connection is made again for
+    /// ever.
+    ///
+    /// # Errors
+    ///
+    /// If the link cannot be understood; at the first definite failure (the name cannot be looked up, nobody listens,
+    /// the hub refuses); or if nothing came of it in time.
+    pub fn connect<L>(self, link: L) -> Result<Client, ConnectError>
+    where
+        L: TryInto<Link>,
+        ConnectError: From<L::Error>,
+    {
+        let patience = self.patience;
+        let client = self.start(link)?;
+        let shared = &client.inner.shared;
+        let done = shared.wait_for(deadline(patience), |state| match &state.failure {
+            _ if state.session.is_open() => Some(Ok(())),
+            Some(failure) => Some(Err(failure.clone())),
+            None => None,
+        });
+        done.unwrap_or(Err(ConnectError::TimedOut { after: patience })).map(|()| client.clone())
+    }
+
+    /// Starts to connect in the background, for ever, and returns at once. What is published meanwhile is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the link cannot be understood, or the operating system has no descriptors or threads left.
+    pub fn start<L>(self, link: L) -> Result<Client, ConnectError>
+    where
+        L: TryInto<Link>,
+        ConnectError: From<L::Error>,
+    {
+        let link = link.try_into()?;
+        if !link.prefix().is_empty() {
+            return Err(ConnectError::Prefix { prefix: link.prefix().to_owned() });
+        }
+        let address = Address::new(link.host(), link.port())?;
+        let session = Session::new(Settings {
+            name: self.name,
+            product: self.product,
+            credentials: self.credentials,
+            client_id: self.client_id.unwrap_or_else(random_id),
+            limits: self.limits,
+        });
+        let event_loop = EventLoop::new()?;
+        let shared = Arc::new(Shared::new(session, event_loop.waker()));
+        let mut state = shared.lock();
+        for callback in self.callbacks {
+            state.inbox.small_job(Job::Register(callback));
+        }
+        drop(state);
+        let threads = vec![drive(event_loop, &shared, &address)?, dispatch_jobs(&shared)?];
+        Ok(Client { inner: Arc::new(Inner { shared, threads: Mutex::new(threads) }) })
+    }
+}
+
+/// Starts the thread that drives the connection.
+fn drive(
+    mut event_loop: EventLoop,
+    shared: &Arc<Shared>,
+    address: &Address,
+) -> Result<JoinHandle<()>, ConnectError> {
+    let link = event_loop.io().connect(address, Retry::Always);
+    let driver = Driver::new(shared.clone(), link);
+    let shared = shared.clone();
+    spawn("dictwire", move || {
+        if let Err(error) = event_loop.run(driver) {
+            tracing::error!("{error}");
+        }
+        let mut state = shared.lock();
+        state.stage = Stage::Closed;
+        state.inbox.close();
+        shared.announce(state);
+    })
+}
+
+/// Starts the thread that runs callbacks.
+fn dispatch_jobs(shared: &Arc<Shared>) -> Result<JoinHandle<()>, ConnectError> {
+    let worker = shared.clone();
+    spawn("dictwire-calls", move || dispatch::run(&worker)).inspect_err(|_| {
+        // The loop's thread runs already.
+        shared.lock().stage = Stage::Closing;
+        shared.wake();
+    })
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ConnectError> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn(run).map_err(|error| ConnectError::Start(Arc::new(error)))
+}
+
+/// The name of the file that runs, without its extension.
+fn program_name() -> String {
+    let path = std::env::current_exe().ok();
+    let stem = path.as_deref().and_then(|path| path.file_stem());
+    stem.map_or_else(|| "client".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("product", &self.product)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}

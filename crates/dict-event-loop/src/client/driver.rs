@@ -1,0 +1,176 @@
+//! What the client's event loop drives: the session, through the lock that user threads share.
+//!
+//! The lock is held while bytes are taken in or out of the session, never while a system call is made.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use dict_protocol::packet::Status;
+use dict_protocol::time::Instant;
+
+use super::content::Encoded;
+use super::shared::{Shared, Stage, State};
+use crate::application::{Application, Close, Closed, LinkId, Via};
+use crate::error::LinkError;
+use crate::io::Io;
+use crate::token::Token;
+
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    link: LinkId,
+    token: Option<Token>,
+    /// What is being written, taken out of the session.
+    outgoing: Vec<u8>,
+    written: usize,
+    /// The end was begun.
+    ending: bool,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, link: LinkId) -> Self {
+        Self { shared, link, token: None, outgoing: Vec::new(), written: 0, ending: false }
+    }
+
+    /// Lends the session and the inbox to `operation`, and tells everybody what came of it.
+    fn with_session(&mut self, io: &mut Io<'_>, operation: impl FnOnce(&mut State)) {
+        let shared = self.shared.clone();
+        let mut state = shared.lock();
+        operation(&mut state);
+        self.settle(&mut state);
+        let (open, close) = (state.session.is_open(), state.session.should_close());
+        let output = !state.session.output().is_empty();
+        state.loop_looks |= output;
+        shared.announce(state);
+        if let Some(token) = self.token {
+            if output {
+                io.write(token);
+            }
+            if open {
+                io.established(token);
+            }
+            if close {
+                io.close(token, Close::Drain);
+            }
+        }
+    }
+
+    /// Does what could not be done while the session was lent to its events.
+    fn settle(&self, state: &mut MutexGuard<'_, State>) {
+        let State { session, inbox, .. } = &mut **state;
+        if let Some(error) = inbox.unusable.take() {
+            session.fail(&error, &mut |event| inbox.take(&event));
+        }
+        for question in std::mem::take(&mut inbox.refused) {
+            let text = Encoded::text("this client has too many requests to answer");
+            if let Err(error) = session.reply(question, Status::Refused, text.payload()) {
+                tracing::debug!("a request was not refused: {error}");
+            }
+        }
+    }
+
+    /// Begins the end, if that was asked for.
+    fn check_stage(&mut self, io: &mut Io<'_>) {
+        if self.ending || self.shared.lock().stage == Stage::Running {
+            return;
+        }
+        self.ending = true;
+        self.with_session(io, |state| {
+            let State { session, inbox, .. } = state;
+            session.bye("the client is closing", &mut |event| inbox.take(&event));
+        });
+        io.drop_link(self.link);
+        io.stop();
+    }
+}
+
+impl Application for Driver {
+    fn opened(&mut self, io: &mut Io<'_>, token: Token, _via: Via, _peer: SocketAddr) {
+        self.token = Some(token);
+        self.outgoing.clear();
+        self.written = 0;
+        let now = io.now();
+        self.with_session(io, |state| state.session.connected(now));
+    }
+
+    fn received(&mut self, io: &mut Io<'_>, token: Token, bytes: &[u8]) {
+        if self.token != Some(token) {
+            return;
+        }
+        let now = io.now();
+        self.with_session(io, |state| {
+            let State { session, inbox, .. } = state;
+            session.receive(now, bytes, &mut |event| inbox.take(&event));
+        });
+    }
+
+    fn output(&mut self, token: Token) -> &[u8] {
+        if self.token != Some(token) {
+            return &[];
+        }
+        if self.written == self.outgoing.len() {
+            self.outgoing.clear();
+            self.written = 0;
+            let mut state = self.shared.lock();
+            state.session.take_output(&mut self.outgoing);
+            // While there is something the loop comes back by itself.
+            state.loop_looks = !self.outgoing.is_empty();
+            // Writers that wait for room have it.
+            state.inbox.changed = state.loop_looks;
+            self.shared.announce(state);
+        }
+        &self.outgoing[self.written..]
+    }
+
+    fn written(&mut self, _io: &mut Io<'_>, _token: Token, length: usize) {
+        self.written += length;
+    }
+
+    fn closed(&mut self, io: &mut Io<'_>, token: Token, reason: Closed) {
+        if self.token != Some(token) {
+            return;
+        }
+        self.token = None;
+        let reason = match reason {
+            Closed::ByPeer => "the hub closed the connection".to_owned(),
+            Closed::Failed(error) => format!("the connection was lost: {error}"),
+            Closed::Asked { .. } => "the connection was closed".to_owned(),
+        };
+        self.with_session(io, |state| {
+            let State { session, inbox, failure, .. } = state;
+            session.disconnected(&reason, &mut |event| inbox.take(&event));
+            failure.clone_from(&inbox.ended);
+            inbox.changed = true;
+            state.loop_looks = false;
+        });
+    }
+
+    fn link_failed(&mut self, io: &mut Io<'_>, _link: LinkId, error: LinkError, retry_in: Option<Duration>) {
+        tracing::debug!(?retry_in, "{error}");
+        self.with_session(io, |state| {
+            state.failure = Some(Arc::new(error).into());
+            state.inbox.changed = true;
+        });
+    }
+
+    fn woken(&mut self, io: &mut Io<'_>) {
+        if let Some(token) = self.token {
+            io.write(token);
+        } else {
+            self.shared.lock().loop_looks = false;
+        }
+        self.check_stage(io);
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.shared.lock().session.poll_timeout()
+    }
+
+    fn timeout(&mut self, io: &mut Io<'_>) {
+        let now = io.now();
+        self.with_session(io, |state| {
+            let State { session, inbox, .. } = state;
+            session.handle_timeout(now, &mut |event| inbox.take(&event));
+        });
+    }
+}

@@ -1,0 +1,221 @@
+//! What a session's events make of a client: its dictionaries, what watches and callbacks are told, answers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use dict_protocol::connection::ConnectionError;
+use dict_protocol::frame::Encoding;
+use dict_protocol::limits::Limits;
+use dict_protocol::mirror::{Mirror, MirrorError};
+use dict_protocol::packet::{self, Message, Payload, Status};
+use dict_protocol::session::{Event, Question, RequestId};
+
+use super::dispatch::{HubInfo, Job, Jobs};
+use super::error::ConnectError;
+use super::shared::Ready;
+use super::watches::Watches;
+
+/// What became of a request, as it came.
+pub(super) struct Answer {
+    pub(super) status: Status,
+    pub(super) encoding: Encoding,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What is done with an answer: on the dispatch thread.
+pub(super) type OnAnswer = Box<dyn FnOnce(Answer) + Send>;
+
+/// A request that is not done with.
+pub(super) enum Pending {
+    /// A thread waits for it.
+    Waiting,
+    /// A callback is to be told.
+    Callback(OnAnswer),
+    /// It was answered; the thread that waits takes it.
+    Answered(Answer),
+}
+
+pub(super) struct Inbox {
+    limits: Limits,
+    pub(super) mirror: Mirror,
+    pub(super) watches: Watches,
+    pub(super) jobs: Jobs,
+    pub(super) requests: HashMap<RequestId, Pending>,
+    /// Pings that a thread waits for, and the answers to them.
+    pub(super) pings: HashMap<u64, Option<Duration>>,
+    /// The hub, while it is connected.
+    pub(super) hub: Option<HubInfo>,
+    /// Why the last connection, or attempt at one, ended.
+    pub(super) ended: Option<ConnectError>,
+    /// Something that was received cannot be used: the connection is to be ended.
+    pub(super) unusable: Option<ConnectionError>,
+    /// Questions that found no room, to be refused.
+    pub(super) refused: Vec<Question>,
+    /// The hub was asked for messages to everybody.
+    pub(super) hears_messages: bool,
+    /// Something that a thread may wait for has changed.
+    pub(super) changed: bool,
+    /// There are jobs that the dispatch thread was not told of.
+    pub(super) new_jobs: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            mirror: Mirror::new(limits),
+            watches: Watches::default(),
+            jobs: Jobs::default(),
+            requests: HashMap::new(),
+            pings: HashMap::new(),
+            hub: None,
+            ended: None,
+            unusable: None,
+            refused: Vec::new(),
+            hears_messages: false,
+            changed: false,
+            new_jobs: false,
+        }
+    }
+
+    /// Takes in what happened.
+    pub(super) fn take(&mut self, event: &Event<'_>) {
+        if let Err(error) = self.take_in_sources(event) {
+            self.unusable.get_or_insert(error.into());
+        }
+        match event {
+            Event::Connected(connected) => {
+                let hub =
+                    HubInfo { name: connected.hub.into(), run: connected.run, client: connected.name.into() };
+                self.hub = Some(hub.clone());
+                self.ended = None;
+                self.small_job(Job::Connected(hub));
+                self.small_job(Job::Logger(connected.logger));
+            }
+            Event::Disconnected { reason } => self.disconnected(reason),
+            Event::Logger(presence) => self.small_job(Job::Logger(*presence)),
+            Event::Writer { .. } => {}
+            Event::Message(message) => self.message(message),
+            Event::Asked { question, request } => self.asked(*question, request),
+            Event::Answered { request, status, payload } => self.answered(*request, *status, *payload),
+            Event::Pong { id, round_trip } => {
+                if let Some(answer) = self.pings.get_mut(id) {
+                    *answer = Some(*round_trip);
+                }
+            }
+            Event::Notice(error) => self.small_job(Job::Notice(error.text.to_owned())),
+            Event::TooSlow { text, .. } => tracing::warn!("read too slowly: {text}"),
+            // The others are about sources.
+            _ => return,
+        }
+        self.changed = true;
+    }
+
+    /// Takes in what is about sources.
+    fn take_in_sources(&mut self, event: &Event<'_>) -> Result<(), MirrorError> {
+        let Self { mirror, watches, .. } = self;
+        match event {
+            Event::Update(update) => {
+                if let Some(seen) = mirror.update(update)? {
+                    watches.update(update, &seen);
+                }
+            }
+            Event::State(state) => {
+                if let Some(seen) = mirror.state(state)? {
+                    watches.state(state, &seen);
+                }
+            }
+            Event::Source(source) => {
+                if let Some(mirrored) = mirror.source(source)? {
+                    watches.source(source.id, mirrored);
+                }
+            }
+            Event::Current(subscription) => watches.current(*subscription),
+            Event::SubscriptionRefused { subscription, text, .. } => watches.refused(*subscription, text),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The watches with something new for threads that wait.
+    pub(super) fn take_ready(&mut self) -> Vec<Ready> {
+        self.watches.take_ready()
+    }
+
+    /// Nothing more comes: lets everybody who waits go.
+    pub(super) fn close(&mut self) {
+        self.jobs.closed = true;
+        self.new_jobs = true;
+        self.changed = true;
+        self.watches.wake_all();
+    }
+
+    /// Adds a job that has no payload.
+    pub(super) fn small_job(&mut self, job: Job) {
+        self.jobs.push_small(job);
+        self.new_jobs = true;
+    }
+
+    fn job(&mut self, job: Job) -> Result<(), Job> {
+        self.jobs.push(job, &self.limits)?;
+        self.new_jobs = true;
+        Ok(())
+    }
+
+    fn disconnected(&mut self, reason: &ConnectionError) {
+        self.pings.clear();
+        self.ended = Some(match reason {
+            ConnectionError::Ended { code, text } => {
+                ConnectError::Refused { code: *code, text: text.clone() }
+            }
+            other => ConnectError::Refused { code: None, text: other.to_string() },
+        });
+        if self.hub.take().is_some() {
+            let reason = reason.to_string();
+            self.mirror.disconnected(&reason);
+            self.watches.disconnected(&self.mirror);
+            self.small_job(Job::Closed(reason));
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>) {
+        let fields = &message.fields;
+        let job = Job::Message {
+            from: fields.from.into(),
+            to: fields.to.into(),
+            encoding: message.payload.encoding,
+            bytes: message.payload.bytes.into(),
+        };
+        if self.job(job).is_err() {
+            if self.jobs.dropped == 0 {
+                tracing::warn!(
+                    "messages come faster than the program's callbacks take them: some are dropped"
+                );
+            }
+            self.jobs.dropped += 1;
+        }
+    }
+
+    fn asked(&mut self, question: Question, request: &packet::Request<'_>) {
+        let job = Job::Asked {
+            question,
+            action: request.fields.action.into(),
+            from: request.fields.from.into(),
+            encoding: request.payload.encoding,
+            bytes: request.payload.bytes.into(),
+        };
+        if self.job(job).is_err() {
+            self.refused.push(question);
+        }
+    }
+
+    fn answered(&mut self, id: RequestId, status: Status, payload: Payload<'_>) {
+        let answer = Answer { status, encoding: payload.encoding, bytes: payload.bytes.into() };
+        match self.requests.remove(&id) {
+            Some(Pending::Waiting) => drop(self.requests.insert(id, Pending::Answered(answer))),
+            Some(Pending::Callback(callback)) => self.small_job(Job::Run(Box::new(move || callback(answer)))),
+            // The thread that asked has gone.
+            Some(Pending::Answered(_)) | None => {}
+        }
+    }
+}
