@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p dict-timeline --example commit_speed -- PATH [SOURCES] [KEYS] [SECONDS]`
 //!
-//! PATH must not exist; put it on the disk that is meant, not on one in memory.
+//! Put PATH on the disk that is meant, not on one in memory. A file that exists already, as one left by a run that was
+//! killed, is opened and read only.
 #![allow(clippy::print_stdout)]
 
 use std::path::PathBuf;
@@ -26,11 +27,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = PathBuf::from(arguments.next().ok_or("which PATH?")?);
     let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
     let (sources, keys, seconds) = (number(1_000)?, number(10)?, number(10)?);
-    if path.exists() {
-        return Err("PATH exists already".into());
-    }
-
+    let (exists, start) = (path.exists(), Instant::now());
     let timeline = Timeline::create_or_open(&path, Options::default())?;
+    if exists {
+        println!("opened for writing after {:.1?}", start.elapsed());
+        timeline.close()?;
+        return read(&path);
+    }
     let committer = Committer::start(timeline, CommitOptions::default(), || {})?;
     let mut made = 0_u64;
     let mut spare: Vec<Batch> = Vec::new();

@@ -40,6 +40,10 @@ impl Follow<'_> {
     ///
     /// As [`Reader::rows`]; the next call tries the same again.
     pub fn poll(&mut self) -> Result<Vec<Row>> {
+        let last = self.reader.last_n()?;
+        if self.filter.after.is_some_and(|after| after >= last) {
+            return Ok(Vec::new());
+        }
         let rows = self.reader.rows(&self.filter)?;
         let end = rows.end();
         let rows = rows.collect::<Result<Vec<_>>>()?;

@@ -27,7 +27,7 @@ const RUN: usize = 1_000_000;
 /// With so many bytes of values waiting, they become a run.
 const RUN_BYTES: usize = 64 << 20;
 /// After so long they become a run in any case.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Changes that wait for their place in the table.
 #[derive(Debug, Default)]

@@ -24,8 +24,10 @@ fn wait_for(committer: &Committer, notices: &mpsc::Receiver<()>, count: usize) -
 fn batches_come_back_in_order_when_they_can_be_read() {
     let place = place();
     let (notify, notices) = mpsc::channel();
-    let committer =
-        Committer::start(place.write(), CommitOptions::default(), move || drop(notify.send(()))).unwrap();
+    let committer = Committer::start(place.write(), CommitOptions::default(), move || {
+        let _ = notify.send(());
+    })
+    .unwrap();
     let reader = place.read();
     let mut maker = Maker::default();
     for round in 0..20_u64 {

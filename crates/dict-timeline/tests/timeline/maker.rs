@@ -11,20 +11,21 @@ use dict_timeline::{Content, Filter, Options, Reader, Row, Timeline};
 use tempfile::TempDir;
 
 /// The time of the first entry: 2026-11-21T10:00:00Z.
-pub const START: i64 = 1_795_255_200_000_000_000;
+pub(crate) const START: i64 = 1_795_255_200_000_000_000;
 /// From one entry to the next.
-pub const STEP: i64 = 1_000_000_000;
+pub(crate) const STEP: i64 = 1_000_000_000;
 
 /// Makes batches; each entry is a second after the one before.
 #[derive(Default)]
-pub struct Maker {
-    pub batch: Batch,
+pub(crate) struct Maker {
+    pub(crate) batch: Batch,
     streams: Vec<(String, u64)>,
     entries: i64,
 }
 
 impl Maker {
-    pub fn update(
+    #[expect(clippy::needless_pass_by_value, reason = "so that a dictionary can be written where it is used")]
+    pub(crate) fn update(
         &mut self,
         source: &str,
         epoch: u64,
@@ -36,22 +37,36 @@ impl Maker {
         self.entry(source, epoch, EntryKind::Update, sequence, &body)
     }
 
-    pub fn set(&mut self, source: &str, epoch: u64, sequence: u64, key: &str, value: impl Into<Value>) {
+    pub(crate) fn set(
+        &mut self,
+        source: &str,
+        epoch: u64,
+        sequence: u64,
+        key: &str,
+        value: impl Into<Value>,
+    ) {
         self.update(source, epoch, sequence, &[], Dictionary::from([(key, value)]));
     }
 
-    pub fn state(&mut self, source: &str, epoch: u64, sequence: u64, missing: Missing, values: &Dictionary) {
+    pub(crate) fn state(
+        &mut self,
+        source: &str,
+        epoch: u64,
+        sequence: u64,
+        missing: Missing,
+        values: &Dictionary,
+    ) {
         let mut body = Vec::new();
         messagepack::encode_dictionary(values, 128, &mut body).unwrap();
         self.entry(source, epoch, EntryKind::State { missing }, sequence, &body);
     }
 
-    pub fn end(&mut self, source: &str, epoch: u64, sequence: u64) {
+    pub(crate) fn end(&mut self, source: &str, epoch: u64, sequence: u64) {
         let body = patch(&[], &Dictionary::new());
         self.entry(source, epoch, EntryKind::End, sequence, &body);
     }
 
-    pub fn entry(
+    pub(crate) fn entry(
         &mut self,
         source: &str,
         epoch: u64,
@@ -90,17 +105,17 @@ impl Maker {
     }
 
     /// Stores what was made since the last time.
-    pub fn store(&mut self, timeline: &mut Timeline) {
+    pub(crate) fn store(&mut self, timeline: &mut Timeline) {
         timeline.append(&[std::mem::take(&mut self.batch)]).unwrap();
     }
 
     /// What was made since the last time.
-    pub fn take(&mut self) -> Batch {
+    pub(crate) fn take(&mut self) -> Batch {
         std::mem::take(&mut self.batch)
     }
 }
 
-pub fn patch(removed: &[&str], set: &Dictionary) -> Vec<u8> {
+pub(crate) fn patch(removed: &[&str], set: &Dictionary) -> Vec<u8> {
     let mut body = Vec::new();
     messagepack::write_array_len(removed.len() as u32, &mut body);
     for key in removed {
@@ -111,33 +126,33 @@ pub fn patch(removed: &[&str], set: &Dictionary) -> Vec<u8> {
     body
 }
 
-pub fn missing(after_epoch: u64, after: u64, reason: GapReason) -> Missing {
+pub(crate) fn missing(after_epoch: u64, after: u64, reason: GapReason) -> Missing {
     Missing { after_epoch, after, reason }
 }
 
 /// A place for a timeline that is gone after the test.
-pub struct Place {
+pub(crate) struct Place {
     _directory: TempDir,
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
-pub fn place() -> Place {
+pub(crate) fn place() -> Place {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("timeline.db");
     Place { _directory: directory, path }
 }
 
 impl Place {
-    pub fn write(&self) -> Timeline {
+    pub(crate) fn write(&self) -> Timeline {
         Timeline::create_or_open(&self.path, Options::default()).unwrap()
     }
 
-    pub fn read(&self) -> Reader {
+    pub(crate) fn read(&self) -> Reader {
         Reader::open(&self.path).unwrap()
     }
 
     /// Stores what `make` makes, in one commit, and closes.
-    pub fn store(&self, make: impl FnOnce(&mut Maker)) {
+    pub(crate) fn store(&self, make: impl FnOnce(&mut Maker)) {
         let mut timeline = self.write();
         let mut maker = Maker::default();
         make(&mut maker);
@@ -146,12 +161,12 @@ impl Place {
     }
 }
 
-pub fn all(reader: &Reader, filter: &Filter) -> Vec<Row> {
+pub(crate) fn all(reader: &Reader, filter: &Filter) -> Vec<Row> {
     reader.rows(filter).unwrap().map(Result::unwrap).collect()
 }
 
 /// A row in short: `n source.key=value`, `n source.key-`, or its kind.
-pub fn short(row: &Row) -> String {
+pub(crate) fn short(row: &Row) -> String {
     let n = row.n.unwrap();
     match &row.content {
         Content::Change(change) => match &change.value {
@@ -166,11 +181,11 @@ pub fn short(row: &Row) -> String {
     }
 }
 
-pub fn shorts(reader: &Reader, filter: &Filter) -> Vec<String> {
+pub(crate) fn shorts(reader: &Reader, filter: &Filter) -> Vec<String> {
     all(reader, filter).iter().map(short).collect()
 }
 
 /// Nothing is wrong with it.
-pub fn assert_sound(reader: &Reader) {
+pub(crate) fn assert_sound(reader: &Reader) {
     assert_eq!(reader.verify(|_| {}).unwrap(), []);
 }
