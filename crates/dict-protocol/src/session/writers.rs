@@ -169,13 +169,17 @@ impl Session {
         if former.is_none() && writers.writers.len() >= limits.sources {
             return Err(AddWriterError::Limit { limit: limits.sources });
         }
-        let mut writer = Writer::new(source.into(), options, &self.agreed, now.time);
+        let mut writer = Writer::new(source.into(), options, &self.agreed, self.settings.client_id, now.time);
         if let Some(former) = former.and_then(|former| writers.writers.remove(&former)) {
             writer.succeed(former);
         }
         writers.last += 1;
         let id = WriterId(writers.last);
         writers.by_source.insert(source.into(), id);
+        // What is left of former epochs is this writer's to answer for.
+        for number in writer.ids() {
+            writers.by_id.insert(number, id);
+        }
         if let Some(connection) =
             self.connection.as_mut().filter(|connection| connection.phase() == Phase::Open)
         {

@@ -98,7 +98,7 @@ impl Fixture {
             name: "client".into(),
             product: "test".into(),
             credentials: String::new(),
-            client_id: [7; 16],
+            client_id: [0; 16],
             limits,
         };
         let now = Now { instant: Instant::from_nanos(1), time: Time::from_nanos(5_000_000) };
