@@ -261,7 +261,7 @@ impl Hub {
         }
     }
 
-    /// A writer that was asked to resume an epoch has nothing left of it.
+    /// A writer has given up an epoch that it announced.
     pub(crate) fn given_up(&mut self, from: PeerIndex, reference: u64, reason: &str) {
         let Ok(id) = SourceId::try_from(reference) else { return };
         self.writer_gone(id, from, reason);

@@ -318,7 +318,7 @@ impl Hub {
             Packet::Error(error) if error.closing => {
                 self.ended_by_peer(now, from, Some(error.code), error.text);
             }
-            Packet::Error(error) if error.about == Kind::Resume as u8 => {
+            Packet::Error(error) if error.about == Kind::Announce as u8 => {
                 self.given_up(from, error.reference, error.text);
             }
             // Connection::admit lets none of a hub's own packets through.

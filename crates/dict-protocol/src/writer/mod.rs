@@ -29,10 +29,12 @@ use alloc::vec::Vec;
 pub use publish::PublishError;
 
 use crate::encoding::messagepack;
+use crate::frame::Kind;
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::packet::{
-    Announce, Announced, Level, LoggerPresence, MissingFrom, Outcome, Packet, Resume, State, Update,
+    self, Announce, Announced, ErrorCode, Level, LoggerPresence, MissingFrom, Outcome, Packet, Resume, State,
+    Update,
 };
 use crate::record::GapReason;
 use crate::spool::Bounds;
@@ -153,6 +155,8 @@ pub struct Writer {
     replays: Vec<Epoch>,
     /// Updates of replays that were given up.
     abandoned: u64,
+    /// Replays that were given up and that the hub is to be told of.
+    given_up: Vec<u32>,
     /// The dictionary as of the newest update.
     content: Dictionary,
     /// No less than what `content` has as MessagePack, bytes.
@@ -186,6 +190,7 @@ impl Writer {
             options,
             replays: Vec::new(),
             abandoned: 0,
+            given_up: Vec::new(),
             content: Dictionary::new(),
             size: 0,
             sent: 0,
@@ -271,16 +276,18 @@ impl Writer {
     /// Goes on where a former writer of the source in the same program has stopped: its epoch is the one before, and
     /// what is not acknowledged of it is kept.
     pub(crate) fn succeed(&mut self, former: Self) {
-        let Self { epoch, replays, abandoned, .. } = former;
+        let Self { epoch, replays, abandoned, given_up, .. } = former;
         self.epoch.number = self.epoch.number.max(epoch.number + 1);
         self.epoch.previous = epoch.number;
         self.abandoned = abandoned;
         self.replays = replays;
+        self.given_up = given_up;
         self.keep(epoch);
     }
 
-    /// Keeps the rest of an epoch that is over, to be replayed. The hub may ask for it even before it is announced so.
-    fn keep(&mut self, epoch: Epoch) {
+    /// Keeps the rest of an epoch that is over, to be replayed.
+    fn keep(&mut self, mut epoch: Epoch) {
+        epoch.unlink();
         self.abandoned += epoch.dropped();
         if epoch.is_settled() {
             return;
@@ -288,6 +295,7 @@ impl Writer {
         if self.replays.len() == Self::REPLAYS {
             let oldest = self.replays.remove(0);
             self.abandoned += oldest.unacknowledged();
+            self.given_up.extend(oldest.id);
         }
         self.replays.push(epoch);
     }
@@ -308,6 +316,7 @@ impl Writer {
         self.sent = 0;
         self.epoch.unlink();
         self.replays.iter_mut().for_each(Epoch::unlink);
+        self.given_up.clear();
         if matches!(self.phase, Phase::Announcing | Phase::Live) {
             self.phase = Phase::Offline;
         }
@@ -330,8 +339,9 @@ impl Writer {
     }
 
     fn announce(&mut self, line: &mut Line<'_>) {
+        self.tell_given_up(line);
         let Some(output) = line.output.as_deref_mut() else { return };
-        for replay in &self.replays {
+        for replay in self.replays.iter().filter(|replay| replay.id.is_none()) {
             output.send(&Packet::Announce(Announce {
                 epoch: replay.number,
                 previous: replay.previous,
@@ -367,6 +377,7 @@ impl Writer {
     ) -> Option<WriterChange> {
         if announced.epoch != self.epoch.number {
             self.replay_announced(announced);
+            self.tell_given_up(line);
             return None;
         }
         match (&self.phase, announced.outcome) {
@@ -389,17 +400,30 @@ impl Writer {
     }
 
     fn replay_announced(&mut self, announced: &Announced<'_>) {
-        let Some(place) = self.replays.iter().position(|replay| replay.number == announced.epoch) else {
-            return;
-        };
-        match announced.outcome {
-            Outcome::Accepted => self.replays[place].id = Some(announced.id),
+        let place = self.replays.iter().position(|replay| replay.number == announced.epoch);
+        match (place, announced.outcome) {
+            (Some(place), Outcome::Accepted) => self.replays[place].id = Some(announced.id),
+            (None, Outcome::Accepted) => self.given_up.push(announced.id),
             // That answers an announcement from before, when this epoch was the live one.
-            Outcome::Lower | Outcome::Live => {}
-            _ => {
+            (_, Outcome::Lower | Outcome::Live) | (None, _) => {}
+            (Some(place), _) => {
                 let replay = self.replays.remove(place);
                 self.abandoned += replay.unacknowledged();
             }
+        }
+    }
+
+    /// Tells the hub which epochs have nothing left: it would wait for them before it asks for newer ones.
+    fn tell_given_up(&mut self, line: &mut Line<'_>) {
+        let Some(output) = line.output.as_deref_mut() else { return };
+        for id in self.given_up.drain(..) {
+            output.send(&Packet::Error(packet::Error {
+                code: ErrorCode::Invalid,
+                about: Kind::Announce as u8,
+                reference: id.into(),
+                closing: false,
+                text: "its writer has given up what was left of it",
+            }));
         }
     }
 
@@ -490,14 +514,12 @@ impl Writer {
     }
 
     /// The hub asks for older updates. They are sent at once, or when the output has room.
-    ///
-    /// Returns whether there is such an epoch: it may have been given up in the meantime.
-    pub(crate) fn resume(&mut self, line: &mut Line<'_>, resume: &Resume) -> bool {
-        let mut epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
-        let Some(epoch) = epochs.find(|epoch| epoch.id == Some(resume.source)) else { return false };
-        epoch.resume = Some(*resume);
+    pub(crate) fn resume(&mut self, line: &mut Line<'_>, resume: &Resume) {
+        let epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
+        for epoch in epochs.filter(|epoch| epoch.id == Some(resume.source)) {
+            epoch.resume = Some(*resume);
+        }
         self.answer(line);
-        true
     }
 
     /// The output has room: sends what had to wait.
