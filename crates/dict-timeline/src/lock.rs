@@ -3,8 +3,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+
+/// How long a process that was killed may take to be gone: it finishes a sync that it is in first, and a successor that
+/// was started at once should not fail for that.
+const DYING: Duration = Duration::from_millis(500);
 
 /// Holds the right to write a timeline until it is dropped, or the process ends in whatever way.
 ///
@@ -16,7 +22,7 @@ pub(crate) struct WriterLock {
 }
 
 impl WriterLock {
-    /// Takes the lock for the timeline at `path`, at once or not at all.
+    /// Takes the lock for the timeline at `path`. Where it is held, waits half a second at most.
     ///
     /// # Errors
     ///
@@ -31,12 +37,16 @@ impl WriterLock {
             .truncate(false)
             .open(&lock_path)
             .map_err(access)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { path: path.to_owned(), process: holder(&mut file) });
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < DYING => thread::sleep(DYING / 20),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked { path: path.to_owned(), process: holder(&mut file) });
+                }
+                Err(TryLockError::Error(error)) => return Err(access(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(access(error)),
         }
         // Only a help for whoever meets the lock: that it could not be written is no reason to stop.
         let _ = file

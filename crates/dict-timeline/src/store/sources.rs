@@ -22,6 +22,7 @@ pub(super) struct Sources {
     pub epochs: Vec<Epoch>,
     source_by_name: HashMap<Box<str>, SourceIndex>,
     epoch_by_source: HashMap<(SourceIndex, u64), EpochIndex>,
+    stream_by_id: HashMap<i64, StreamNumbers>,
     next_series: u32,
 }
 
@@ -92,6 +93,9 @@ impl Sources {
 
     /// The numbers of a stream that is in the file.
     pub(super) fn stream_by_id(&mut self, database: &Connection, id: i64) -> Result<StreamNumbers> {
+        if let Some(numbers) = self.stream_by_id.get(&id) {
+            return Ok(*numbers);
+        }
         let (name, epoch): (String, i64) = database
             .prepare_cached(
                 "SELECT s.name, e.epoch FROM stream e JOIN source s ON s.id = e.source_id WHERE e.id = ?",
@@ -99,7 +103,9 @@ impl Sources {
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let source = self.source(database, &name)?;
         let epoch = self.epoch(database, source, epoch.cast_unsigned())?;
-        Ok(StreamNumbers { id, source, epoch })
+        let numbers = StreamNumbers { id, source, epoch };
+        self.stream_by_id.insert(id, numbers);
+        Ok(numbers)
     }
 
     fn source(&mut self, database: &Connection, name: &str) -> Result<SourceIndex> {

@@ -194,6 +194,27 @@ fn views_for_people() {
 }
 
 #[test]
+fn the_queries_in_the_documentation() {
+    let (place, timeline) = mixed();
+    timeline.close().unwrap();
+    let database = Connection::open(&place.path).unwrap();
+    let documentation = include_str!("../../src/lib.rs");
+    let (_, rest) = documentation.split_once("//! ```sql\n").unwrap();
+    let (block, _) = rest.split_once("//! ```\n").unwrap();
+    let sql = block.replace("//!", "").replace("bench1/psu", "a").replace("voltage", "x");
+    let counts: Vec<usize> = sql
+        .split_inclusive(';')
+        .filter(|statement| statement.contains("SELECT"))
+        .map(|statement| {
+            let mut query = database.prepare(statement).unwrap();
+            query.query_map((), |_| Ok(())).unwrap().map(Result::unwrap).count()
+        })
+        .collect();
+    // A row each round; three keys of three sources; ten rows in each four of 900 seconds.
+    assert_eq!(counts, [400, 9, 900 / 4 * 10]);
+}
+
+#[test]
 fn times_before_1970() {
     let place = place();
     let time = Time::from_nanos(-1);
