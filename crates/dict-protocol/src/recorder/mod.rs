@@ -29,7 +29,8 @@
 //! | State at *s* without a gap | *s* > *n* | an error, as above: taking it would hide what is missing |
 //! | any row | body is not readable | stored as it came with a gap over it, so that one bad body holds nobody up |
 //! | first row of an epoch | newest of its source, the End before it not held | a gap before it, from what is held to its beginning |
-//! | first row of an epoch | a newer one is held with no gap before it | a gap before the newer one |
+//! | first row of an epoch | newest of its source, one between it and what is held was declared | the same gap |
+//! | Source | of an epoch of which nothing is held, a newer one is held with no gap before it | a gap before the newer one |
 //! | any row | a newer epoch is held | stored, marked late |
 //! | any | source id not declared on this connection | an error, as above |
 //!
@@ -375,6 +376,18 @@ impl Recorder {
         let this = &mut self.links[link.0];
         this.declared.insert(declared.id, Declaration { epoch, online: declared.online, acknowledge: false });
         this.due.push_back(Due::Resume(declared.id));
+        if self.sources.is_passed(epoch) {
+            self.store_passed(link, epoch);
+        }
+    }
+
+    /// Notes that something may be missing before a newer epoch: one of which nothing is held was declared after it.
+    fn store_passed(&mut self, link: LinkIndex, epoch: EpochIndex) {
+        let Some((before, missing)) = self.sources.gap_before_first(epoch) else { return };
+        let time = self.sources.last_time(before);
+        let stamp = Stamp { hub_time: time, ..Stamp::default() };
+        let kind = EntryKind::Gap { missing };
+        self.append(link, before, &Row { kind, sequence: 0, stamp, replayed: false, body: &[] }, time, false);
     }
 
     /// Takes in what was refused because of another link, if that has let go of the name.

@@ -146,20 +146,14 @@ impl Sources {
     /// The gap that is to be stored before the next row of an epoch, and the epoch to whose beginning it reaches.
     ///
     /// Between any two epochs held, one after the other, either nothing can be missing, since the later one follows the
-    /// End of the earlier one, or a gap says that it may be.
+    /// End of the earlier one and none was declared in between, or a gap says that it may be.
     pub(super) fn gap_before_first(&mut self, epoch: EpochIndex) -> Option<(EpochIndex, Missing)> {
-        let this = &self[epoch];
-        if this.is_held() {
+        if self[epoch].is_held() {
             return None;
         }
         let before = self.held_before(epoch);
         let reaches_to = match self.held_after(epoch) {
-            None if before.map_or(this.previous == 0, |before| {
-                self[before].ended && self[before].epoch == this.previous
-            }) =>
-            {
-                return None;
-            }
+            None if self.follows(epoch, before) => return None,
             None => epoch,
             Some(after) if self[after].gap_before => return None,
             Some(after) => after,
@@ -168,6 +162,28 @@ impl Sources {
         let (after_epoch, after) =
             before.map_or((0, 0), |before| (self[before].epoch, self[before].received));
         Some((reaches_to, Missing { after_epoch, after, reason: GapReason::EpochEnded }))
+    }
+
+    /// Whether nothing can be missing between an epoch and the one held before it, or the beginning.
+    fn follows(&self, epoch: EpochIndex, before: Option<EpochIndex>) -> bool {
+        let Epoch { name, epoch: number, previous, .. } = self[epoch];
+        let ended = match before {
+            None => previous == 0,
+            Some(before) => self[before].ended && self[before].epoch == previous,
+        };
+        let last = before.map_or(0, |before| self[before].epoch);
+        let between = (Bound::Excluded(last), Bound::Excluded(number));
+        ended && (number <= last + 1 || self.names[name].epochs.range(between).next().is_none())
+    }
+
+    /// Whether nothing of an epoch is held, but something of a newer one is.
+    pub(super) fn is_passed(&self, epoch: EpochIndex) -> bool {
+        !self[epoch].is_held() && self[epoch].epoch < self.newest(epoch)
+    }
+
+    /// The time of the last row of an epoch.
+    pub(super) fn last_time(&self, epoch: EpochIndex) -> Time {
+        self[epoch].time
     }
 
     /// The time of the row before the next one of an epoch, in the source's order.

@@ -172,6 +172,23 @@ fn an_epoch_begins_with_a_gap_unless_it_follows_an_end_that_is_held() {
 }
 
 #[test]
+fn an_epoch_that_was_declared_and_never_came_is_under_a_gap() {
+    let (mut recorder, link) = recorder(&[(7, 3, true)]);
+    recorder.source(link, &source(1, 8, 7)).unwrap();
+    recorder.source(link, &source(2, 9, 7)).unwrap();
+    recorder.update(link, &update(2, 1)).unwrap();
+    assert_eq!(kinds(&recorder.take_batch().unwrap()), [(gap(7, 3), 0), (EntryKind::Update, 1)]);
+
+    let (mut recorder, link) = self::recorder(&[(7, 3, true), (9, 4, false)]);
+    recorder.source(link, &source(1, 8, 7)).unwrap();
+    recorder.source(link, &source(2, 6, 0)).unwrap();
+    let batch = recorder.take_batch().unwrap();
+    assert_eq!(kinds(&batch), [(gap(7, 3), 0), (gap(0, 0), 0)]);
+    let epochs: Vec<u64> = batch.streams.iter().map(|stream| stream.epoch).collect();
+    assert_eq!(epochs, [9, 7]);
+}
+
+#[test]
 fn an_older_epoch_is_late_and_its_end_is_never_taken_for_certain() {
     let (mut recorder, link) = recorder(&[(9, 4, false)]);
     recorder.source(link, &source(1, 9, 0)).unwrap();
