@@ -37,7 +37,7 @@ impl Hub {
                 }
             });
         match verdict {
-            Ok(id) => self.accept(from, announce, id),
+            Ok(id) => self.accept(now, from, announce, id),
             Err((outcome, reason)) => self.answer_announce(from, announce, outcome, None, &reason),
         }
     }
@@ -142,7 +142,7 @@ impl Hub {
     }
 
     /// Takes an accepted announcement in.
-    fn accept(&mut self, from: PeerIndex, announce: &Announce<'_>, known: Option<SourceId>) {
+    fn accept(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>, known: Option<SourceId>) {
         if known.is_none() && self.sources.len() >= self.config.limits.sources {
             let limit = self.config.limits.sources;
             let text = format!("this hub takes at most {limit} sources");
@@ -158,6 +158,10 @@ impl Hub {
         self.refresh_held(announce.source);
         self.answer_announce(from, announce, Outcome::Accepted, Some(id), "");
         self.present(id);
+        if !announce.replay {
+            let client = self.peers[from].name.clone();
+            self.journal.event(now.time, Event::Online { source: announce.source, client: &client });
+        }
         // An acknowledgement that was lost with the last connection is sent again, as it stands now.
         self.sources[id].announce_ack = true;
         self.mark_due(id);
@@ -232,7 +236,7 @@ impl Hub {
     }
 
     /// A logger holds a higher epoch of a source than this hub, which was restarted, has seen.
-    pub(crate) fn learn_highest(&mut self, id: SourceId, highest: u64) {
+    pub(crate) fn learn_highest(&mut self, now: Now, id: SourceId, highest: u64) {
         let name = self.sources[id].name.clone();
         let entry = self.sources.names.get_mut(&name).expect("it is named");
         if highest <= entry.highest {
@@ -244,7 +248,7 @@ impl Hub {
         if let Writer::Peer(writer) = source.writer {
             let reason = format!("a logger holds epoch {highest} of it");
             let (epoch, name) = (source.epoch, source.name.clone());
-            self.writer_gone(current, writer, &reason);
+            self.writer_gone(now, current, writer, &reason);
             self.peers[writer].writes.retain(|&written| written != current);
             self.peers.send(
                 writer,
@@ -262,14 +266,14 @@ impl Hub {
     }
 
     /// A writer has given up an epoch that it announced.
-    pub(crate) fn given_up(&mut self, from: PeerIndex, reference: u64, reason: &str) {
+    pub(crate) fn given_up(&mut self, now: Now, from: PeerIndex, reference: u64, reason: &str) {
         let Ok(id) = SourceId::try_from(reference) else { return };
-        self.writer_gone(id, from, reason);
+        self.writer_gone(now, id, from, reason);
         self.peers[from].writes.retain(|&written| written != id);
     }
 
     /// A writer's connection is over, or is not this source's any more.
-    pub(crate) fn writer_gone(&mut self, id: SourceId, peer: PeerIndex, reason: &str) {
+    pub(crate) fn writer_gone(&mut self, now: Now, id: SourceId, peer: PeerIndex, reason: &str) {
         let Some(source) = self.sources.find(id) else { return };
         if source.writer != Writer::Peer(peer) {
             return;
@@ -287,6 +291,9 @@ impl Hub {
             }
             self.drop_source(id);
             self.refresh_held(&name);
+        } else {
+            let client = self.peers[peer].name.clone();
+            self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason });
         }
     }
 

@@ -107,7 +107,8 @@ impl Hub {
             return Ok(());
         };
         let sender = self.peers[from].name.clone();
-        self.journal.event(now.time, Event::Message { from: &sender, to: fields.to, value });
+        let encoding = encoding_name(message.payload.encoding);
+        self.journal.event(now.time, Event::Message { from: &sender, to: fields.to, encoding, value });
         self.frame.clear();
         let fields = MessageFields { from: &sender, ..*fields };
         Packet::Message(Message { fields, payload: message.payload }).encode(&mut self.frame);
@@ -344,6 +345,16 @@ impl Hub {
         for number in lost {
             self.answer_text(now, number, Status::Unknown, "the handler went away before it answered");
         }
+    }
+}
+
+fn encoding_name(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::None => "none",
+        Encoding::MessagePack => "value",
+        Encoding::Json => "json",
+        Encoding::Text => "text",
+        Encoding::Binary => "binary",
     }
 }
 

@@ -26,13 +26,13 @@ impl Hub {
     }
 
     /// A logger tells what it holds.
-    pub(crate) fn resume(&mut self, _now: Now, from: PeerIndex, resume: Resume) {
+    pub(crate) fn resume(&mut self, now: Now, from: PeerIndex, resume: Resume) {
         let Some(source) = self.sources.find(resume.source) else { return };
         let Some(follower) = source.follower(from) else { return };
         follower.position = Some(resume.after);
         follower.committed = resume.after;
         self.mark_due(resume.source);
-        self.learn_highest(resume.source, resume.highest);
+        self.learn_highest(now, resume.source, resume.highest);
     }
 
     /// At the end of a turn: acknowledges to a source's writer, and helps its followers on.
@@ -51,7 +51,7 @@ impl Hub {
         let source = &mut self.sources[id];
         source.announce_ack = false;
         if source.replay && source.acked >= source.newest {
-            self.withdraw(id);
+            self.withdraw(now, id);
         } else if source.level == Level::Logged {
             self.ask(now, id);
         } else {
@@ -60,10 +60,10 @@ impl Hub {
     }
 
     /// Every logger has all of an older epoch's rest: it is over, and the newer epoch goes on.
-    fn withdraw(&mut self, id: SourceId) {
+    fn withdraw(&mut self, now: Now, id: SourceId) {
         if let Writer::Peer(writer) = self.sources[id].writer {
             self.peers[writer].writes.retain(|&written| written != id);
-            self.writer_gone(id, writer, "acknowledged in full");
+            self.writer_gone(now, id, writer, "acknowledged in full");
         }
     }
 

@@ -319,7 +319,7 @@ impl Hub {
                 self.ended_by_peer(now, from, Some(error.code), error.text);
             }
             Packet::Error(error) if error.about == Kind::Announce as u8 => {
-                self.given_up(from, error.reference, error.text);
+                self.given_up(now, from, error.reference, error.text);
             }
             // Connection::admit lets none of a hub's own packets through.
             _ => {}
@@ -428,7 +428,7 @@ impl Hub {
         self.peers.touch(index);
         self.peers.forget_name(index);
         for source in writes {
-            self.writer_gone(source, index, reason);
+            self.writer_gone(now, source, index, reason);
         }
         for source in watches {
             self.unwatch(source, index);

@@ -4,8 +4,8 @@
 //!
 //! | key | its dictionary |
 //! |---|---|
-//! | `connection` | `event` (`opened` or `closed`), `client`, `address`, `product` or `reason` |
-//! | `message` | `from`, `to` (empty: everybody), `value` |
+//! | `connection` | `event` (`opened` or `closed`), `client`, `address`, `product` or `reason`; or `event` (`online` or `offline`), `source`, `client`, `reason` |
+//! | `message` | `from`, `to` (empty: everybody), `encoding`, `value` |
 //! | `request` | `from`, `to`, `action`, `value`, `outcome`, `result`, `duration_ns` |
 //! | `clock` | `client`, `offset_ns`, `uncertainty_ns` |
 //! | `note` | `from`, `text` |
@@ -40,9 +40,19 @@ pub(crate) enum Event<'a> {
         address: &'a str,
         reason: &'a str,
     },
+    Online {
+        source: &'a str,
+        client: &'a str,
+    },
+    Offline {
+        source: &'a str,
+        client: &'a str,
+        reason: &'a str,
+    },
     Message {
         from: &'a str,
         to: &'a str,
+        encoding: &'a str,
         value: Value,
     },
     Request {
@@ -92,9 +102,28 @@ impl Event<'_> {
                     ("reason", reason.into()),
                 ]),
             ),
-            Self::Message { from, to, value } => {
-                ("message", of([("from", from.into()), ("to", to.into()), ("value", value)]))
-            }
+            Self::Online { source, client } => (
+                "connection",
+                of([("event", "online".into()), ("source", source.into()), ("client", client.into())]),
+            ),
+            Self::Offline { source, client, reason } => (
+                "connection",
+                of([
+                    ("event", "offline".into()),
+                    ("source", source.into()),
+                    ("client", client.into()),
+                    ("reason", reason.into()),
+                ]),
+            ),
+            Self::Message { from, to, encoding, value } => (
+                "message",
+                of([
+                    ("from", from.into()),
+                    ("to", to.into()),
+                    ("encoding", encoding.into()),
+                    ("value", value),
+                ]),
+            ),
             Self::Request { from, to, action, value, outcome, result, duration_ns } => (
                 "request",
                 of([
@@ -112,7 +141,7 @@ impl Event<'_> {
                 of([
                     ("client", client.into()),
                     ("offset_ns", offset.into()),
-                    ("uncertainty_ns", uncertainty.into()),
+                    ("uncertainty_ns", i64::try_from(uncertainty).unwrap_or(i64::MAX).into()),
                 ]),
             ),
             Self::Note { from, text } => ("note", of([("from", from.into()), ("text", text.into())])),

@@ -11,8 +11,9 @@ use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::Mirror;
 use dict_protocol::packet::{
-    self, Ack, Announce, ErrorCode, Handle, Hello, Level, Message, MessageFields, MissingFrom, Mode, Packet, Payload,
-    Ping, Reply, ReplyFields, Request, RequestFields, Resume, State, Status, Subscribe, Unsubscribe, Update,
+    self, Ack, Announce, ErrorCode, Handle, Hello, Level, Message, MessageFields, MissingFrom, Mode, Outcome,
+    Packet, Payload, Ping, Reply, ReplyFields, Request, RequestFields, Resume, State, Status, Subscribe,
+    Unsubscribe, Update,
 };
 use dict_protocol::pattern::Pattern;
 use dict_protocol::properties::Choices;
@@ -59,6 +60,8 @@ struct Peer {
     mirror: Mirror,
     /// By their numbers.
     subscriptions: HashMap<u32, (Pattern, Mode)>,
+    /// The sources that it writes, with the next sequence of each.
+    writes: Vec<(u32, u64)>,
     /// It was told that it is over.
     ended: bool,
 }
@@ -115,7 +118,11 @@ impl Lab {
         }
     }
 
-    fn with_peer(&mut self, choices: &mut Choices<'_>, operate: impl FnOnce(&mut Self, usize, &mut Choices<'_>)) {
+    fn with_peer(
+        &mut self,
+        choices: &mut Choices<'_>,
+        operate: impl FnOnce(&mut Self, usize, &mut Choices<'_>),
+    ) {
         if self.peers.is_empty() {
             self.open(0);
         }
@@ -127,8 +134,8 @@ impl Lab {
     fn open(&mut self, client: u8) {
         let id = self.hub.open(self.now, "192.0.2.1:1000");
         let mirror = Mirror::new(&limits());
-        let subscriptions = HashMap::new();
-        self.peers.push(Peer { id, decoder: Decoder::new(u32::MAX), mirror, subscriptions, ended: false });
+        let (decoder, subscriptions) = (Decoder::new(u32::MAX), HashMap::new());
+        self.peers.push(Peer { id, decoder, mirror, subscriptions, writes: Vec::new(), ended: false });
         self.send(
             self.peers.len() - 1,
             &Packet::Hello(Hello {
@@ -169,7 +176,10 @@ impl Lab {
             }
             9 => {
                 let offset = choices.byte().into();
-                self.send(peer, &Packet::Ping(Ping { time: self.now.time, offset, uncertainty: Some(1), id: 0 }));
+                self.send(
+                    peer,
+                    &Packet::Ping(Ping { time: self.now.time, offset, uncertainty: Some(1), id: 0 }),
+                );
             }
             10 => {
                 let (on, action) = (choices.yes(), ACTIONS[usize::from(choices.below(6))]);
@@ -192,6 +202,8 @@ impl Lab {
             source: NAMES[usize::from(choices.below(6))],
         };
         self.send(peer, &Packet::Announce(announce));
+        // Read at once, so that what follows is mostly of use.
+        self.read(peer, usize::MAX);
     }
 
     fn send_update(&mut self, peer: usize, choices: &mut Choices<'_>) {
@@ -202,9 +214,10 @@ impl Lab {
         } else if !change::difference(&old, &new, 8, &mut patch).expect("neither nests too deep") {
             patch.extend_from_slice(&[0x90, 0x80]);
         }
+        let (source, sequence) = self.next_update(peer, choices);
         let update = Update {
-            source: choices.below(10).into(),
-            sequence: u64::from(choices.below(10)) + 1,
+            source,
+            sequence,
             stamp: Stamp::default(),
             end: choices.below(10) == 1,
             end_of_slice: choices.yes(),
@@ -214,15 +227,34 @@ impl Lab {
         self.send(peer, &Packet::Update(update));
     }
 
+    /// Mostly a source that it writes, and the next sequence of that.
+    fn next_update(&mut self, peer: usize, choices: &mut Choices<'_>) -> (u32, u64) {
+        let choice = choices.byte();
+        let writes = &mut self.peers[peer].writes;
+        if writes.is_empty() || choice % 16 == 15 {
+            return (choices.below(10).into(), choices.below(20).into());
+        }
+        let place = usize::from(choice) % writes.len();
+        let (source, next) = &mut writes[place];
+        *next += 1;
+        (*source, *next - 1)
+    }
+
     fn send_state(&mut self, peer: usize, choices: &mut Choices<'_>) {
         let mut dictionary = Vec::new();
-        messagepack::encode_dictionary(&choices.dictionary(1), 8, &mut dictionary).expect("it does not nest too deep");
+        messagepack::encode_dictionary(&choices.dictionary(1), 8, &mut dictionary)
+            .expect("it does not nest too deep");
         let first = choices.below(10).into();
+        let (source, sequence) = self.next_update(peer, choices);
         let state = State {
-            source: choices.below(10).into(),
-            sequence: choices.below(20).into(),
+            source,
+            sequence,
             stamp: Stamp::default(),
-            missing: (first > 0).then_some(MissingFrom { first, since: self.now.time, reason: GapReason::SpoolFull }),
+            missing: (first > 0).then_some(MissingFrom {
+                first,
+                since: self.now.time,
+                reason: GapReason::SpoolFull,
+            }),
             end_of_slice: choices.yes(),
             replayed: choices.yes(),
             dictionary: &dictionary,
@@ -234,11 +266,11 @@ impl Lab {
         let id = self.next_subscription;
         self.next_subscription += 1;
         let mode = [Mode::Latest, Mode::Every, Mode::Durable, Mode::Messages][usize::from(choices.below(4))];
-        let (prefix, pattern) = match choices.below(4) {
-            0 => (true, ""),
-            1 => (true, "a"),
-            2 => (true, "$"),
-            _ => (false, "b"),
+        let (prefix, pattern) = match choices.below(6) {
+            0 => (true, "a"),
+            1 => (true, "$"),
+            2 => (false, "b"),
+            _ => (true, ""),
         };
         let interval = u32::from(choices.below(3)) * 100;
         self.send(peer, &Packet::Subscribe(Subscribe { id, mode, prefix, interval, pattern }));
@@ -291,16 +323,21 @@ impl Lab {
     /// A connection reads `count` bytes, as far as there are so many.
     fn read(&mut self, peer: usize, count: usize) {
         let Self { hub, peers, .. } = self;
-        let Peer { id, decoder, mirror, subscriptions, ended } = &mut peers[peer];
+        let Peer { id, decoder, mirror, subscriptions, writes, ended } = &mut peers[peer];
         let output = hub.output(*id);
         let count = count.min(output.len());
         let mut bytes = &output[..count];
         while let Some(frame) = decoder.decode(&mut bytes).expect("a hub writes frames") {
             match Packet::parse(&frame).expect("a hub writes packets") {
+                Packet::Announced(announced) if announced.outcome == Outcome::Accepted => {
+                    writes.push((announced.id, announced.live + 1));
+                }
                 Packet::Source(source) => drop(mirror.source(&source).expect("within the limits")),
                 Packet::State(state) => drop(mirror.state(&state).expect("a hub writes dictionaries")),
                 Packet::Update(update) => drop(mirror.update(&update).expect("a hub writes patches")),
-                Packet::Error(error) if error.code == ErrorCode::TooSlow || error.code == ErrorCode::Limit => {
+                Packet::Error(error)
+                    if error.code == ErrorCode::TooSlow || error.code == ErrorCode::Limit =>
+                {
                     *ended |= error.closing;
                     subscriptions.remove(&u32::try_from(error.reference).unwrap_or(u32::MAX));
                 }
@@ -335,9 +372,9 @@ impl Lab {
     }
 
     fn compare_with_a_new_watcher(&mut self) {
-        // Room for one more.
-        if let Some(last) = self.peers.pop() {
-            self.hub.closed(self.now, last.id, "gone");
+        if self.peers.len() >= limits().connections {
+            let first = self.peers.remove(0);
+            self.hub.closed(self.now, first.id, "gone");
         }
         self.open(0);
         let new = self.peers.len() - 1;
@@ -350,7 +387,8 @@ impl Lab {
         for peer in others.iter().filter(|peer| !peer.ended && !self.hub.is_ended(peer.id)) {
             for source in new.mirror.iter() {
                 let modes = peer.subscriptions.values().filter(|(pattern, _)| pattern.matches(source.name()));
-                let modes: Vec<_> = modes.map(|(_, mode)| *mode).filter(|mode| *mode != Mode::Messages).collect();
+                let modes: Vec<_> =
+                    modes.map(|(_, mode)| *mode).filter(|mode| *mode != Mode::Messages).collect();
                 if modes.is_empty() || modes.contains(&Mode::Durable) || source.dictionary().is_none() {
                     continue;
                 }
