@@ -9,6 +9,9 @@
 //! | State at `s` | taken if `s` is not before what is held | taken | ignored |
 //! | Update `s` | taken if `s` is after what is held | taken, onto an empty dictionary | ignored |
 //!
+//! That holds within a connection. On a new one the first epoch told of counts, whatever it is: a hub that was restarted
+//! may know less of epochs than this watcher, and what it says is the source now.
+//!
 //! A watcher in mode `every` has missed what lies between: [`Seen::missed`] says which.
 
 use alloc::string::String;
@@ -40,6 +43,8 @@ pub struct Mirror {
 pub struct Mirrored {
     name: String,
     epoch: u64,
+    /// It was told of on this connection.
+    told: bool,
     online: bool,
     writer: String,
     reason: String,
@@ -177,10 +182,11 @@ impl Mirror {
             None => self.add(source.name)?,
         };
         let mirrored = &mut self.sources[place];
-        if source.epoch < mirrored.epoch {
+        if mirrored.told && source.epoch < mirrored.epoch {
             return Ok(None);
         }
         self.by_id.insert(source.id, place);
+        mirrored.told = true;
         mirrored.epoch = source.epoch;
         mirrored.online = source.online;
         replace(&mut mirrored.writer, source.writer);
@@ -234,9 +240,11 @@ impl Mirror {
     /// The connection is gone: the hub's numbers mean nothing any more, and nobody is known to be online.
     pub fn disconnected(&mut self, reason: &str) {
         self.by_id.clear();
-        for source in self.sources.iter_mut().filter(|source| source.online) {
-            source.online = false;
-            replace(&mut source.reason, reason);
+        for source in &mut self.sources {
+            source.told = false;
+            if core::mem::replace(&mut source.online, false) {
+                replace(&mut source.reason, reason);
+            }
         }
     }
 
@@ -263,6 +271,7 @@ impl Mirror {
         self.sources.push(Mirrored {
             name: name.into(),
             epoch: 0,
+            told: false,
             online: false,
             writer: String::new(),
             reason: String::new(),
@@ -403,6 +412,17 @@ mod tests {
         assert_eq!(update(&mut mirror, 1, 5, 5), None, "numbers of the old connection mean nothing");
         mirror.source(&source(7, 10)).unwrap().unwrap();
         assert_eq!(state(&mut mirror, 7, 6, 6), Some(Some(5..=6)));
+    }
+
+    #[test]
+    fn a_restarted_hub_is_believed_even_if_it_knows_less() {
+        let mut mirror = mirror();
+        assert_eq!(state(&mut mirror, 1, 4, 4), Some(None));
+        mirror.disconnected("gone");
+        mirror.source(&source(1, 9)).unwrap().unwrap();
+        assert_eq!(n(&mirror), Some(4), "the old dictionary stays until there is a newer");
+        assert_eq!(state(&mut mirror, 1, 2, 2), Some(Some(1..=2)));
+        assert_eq!(mirror.get("a").unwrap().position(), Some((9, 2)));
     }
 
     #[test]
