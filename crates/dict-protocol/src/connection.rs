@@ -197,6 +197,12 @@ pub enum ConnectionError {
     /// A packet broke a rule of the protocol.
     #[error("{0}")]
     Rule(String),
+    /// It was closed on this side, or lost.
+    #[error("{reason}")]
+    Closed {
+        /// Why.
+        reason: String,
+    },
     /// The other side said so, in order or with an Error.
     #[error("ended by the other side: {text}")]
     Ended {

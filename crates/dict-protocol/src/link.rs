@@ -85,6 +85,14 @@ impl TryFrom<&str> for Link {
     }
 }
 
+impl TryFrom<&String> for Link {
+    type Error = LinkError;
+
+    fn try_from(text: &String) -> Result<Self, LinkError> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

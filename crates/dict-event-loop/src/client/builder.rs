@@ -14,7 +14,7 @@ use super::dispatch::{self, Callback, HubInfo, Job};
 use super::driver::Driver;
 use super::error::ConnectError;
 use super::shared::{Shared, Stage, deadline};
-use super::{Client, Inner};
+use super::{Client, Inner, Threads};
 use crate::address::Address;
 use crate::application::Retry;
 use crate::event_loop::EventLoop;
@@ -162,8 +162,10 @@ impl Builder {
             state.inbox.small_job(Job::Register(callback));
         }
         drop(state);
-        let threads = vec![drive(event_loop, &shared, &address)?, dispatch_jobs(&shared)?];
-        Ok(Client { inner: Arc::new(Inner { shared, threads: Mutex::new(threads) }) })
+        let driving = drive(event_loop, &shared, &address)?;
+        let dispatching = dispatch_jobs(&shared)?;
+        let threads = Mutex::new(Some(Threads { driving, dispatching }));
+        Ok(Client { inner: Arc::new(Inner { shared, threads }) })
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::time::Instant;
 
 use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
@@ -36,6 +37,8 @@ pub struct Asked {
     pub value: Value,
     /// The name of the client that asks.
     pub from: String,
+    /// When it waits no longer for the answer.
+    pub deadline: Instant,
 }
 
 /// The hub that a client is connected to.
@@ -62,8 +65,20 @@ pub(super) enum Job {
     Closed(String),
     Logger(LoggerPresence),
     Notice(String),
-    Message { from: String, to: String, encoding: Encoding, bytes: Vec<u8> },
-    Asked { question: Question, action: String, from: String, encoding: Encoding, bytes: Vec<u8> },
+    Message {
+        from: String,
+        to: String,
+        encoding: Encoding,
+        bytes: Vec<u8>,
+    },
+    Asked {
+        question: Question,
+        action: String,
+        from: String,
+        deadline: Instant,
+        encoding: Encoding,
+        bytes: Vec<u8>,
+    },
     Run(Box<dyn FnOnce() + Send>),
 }
 
@@ -145,6 +160,12 @@ pub(super) fn run(shared: &Arc<Shared>) {
     while let Some(job) = next(shared) {
         callbacks.run(shared, job);
     }
+    // What they hold, perhaps the client itself, goes before anybody is told that they are gone.
+    drop(callbacks);
+    let mut state = shared.lock();
+    state.dispatching = false;
+    state.inbox.changed = true;
+    shared.announce(state);
 }
 
 /// Waits for a job; `None` when nothing more comes.
@@ -180,9 +201,9 @@ impl Callbacks {
                     Err(error) => tracing::warn!("a message from {from:?} cannot be read: {error}"),
                 }
             }
-            Job::Asked { question, action, from, encoding, bytes } => {
+            Job::Asked { question, action, from, deadline, encoding, bytes } => {
                 let answer = Content::decode(encoding, &bytes, shared.limits.depth)
-                    .map(|content| Asked { action, value: content.into_value(), from })
+                    .map(|content| Asked { action, value: content.into_value(), from, deadline })
                     .and_then(|asked| self.answer(&asked));
                 reply(shared, question, answer);
             }

@@ -39,6 +39,9 @@ impl Driver {
         operation(&mut state);
         self.settle(&mut state);
         let (open, close) = (state.session.is_open(), state.session.should_close());
+        if open {
+            state.failure = None;
+        }
         let output = !state.session.output().is_empty();
         state.loop_looks |= output;
         shared.announce(state);
@@ -71,7 +74,7 @@ impl Driver {
 
     /// Begins the end, if that was asked for.
     fn check_stage(&mut self, io: &mut Io<'_>) {
-        if self.ending || self.shared.lock().stage == Stage::Running {
+        if self.ending || matches!(self.shared.lock().stage, Stage::Running | Stage::Finishing) {
             return;
         }
         self.ending = true;
@@ -116,7 +119,7 @@ impl Application for Driver {
             // While there is something the loop comes back by itself.
             state.loop_looks = !self.outgoing.is_empty();
             // Writers that wait for room have it.
-            state.inbox.changed = state.loop_looks;
+            state.inbox.changed |= state.loop_looks;
             self.shared.announce(state);
         }
         &self.outgoing[self.written..]

@@ -1,7 +1,7 @@
 //! What a session's events make of a client: its dictionaries, what watches and callbacks are told, answers.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::frame::Encoding;
@@ -201,6 +201,7 @@ impl Inbox {
             question,
             action: request.fields.action.into(),
             from: request.fields.from.into(),
+            deadline: Instant::now() + Duration::from_millis(request.fields.deadline.into()),
             encoding: request.payload.encoding,
             bytes: request.payload.bytes.into(),
         };

@@ -75,8 +75,14 @@ pub struct Client {
 /// What all handles of a client hold.
 struct Inner {
     shared: Arc<Shared>,
-    /// The loop's thread, then the dispatch thread.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    /// Drives the connection; ends soon after it is told to.
+    driving: JoinHandle<()>,
+    /// Runs callbacks; ends after the one that runs, which may take for ever.
+    dispatching: JoinHandle<()>,
 }
 
 /// How long a client that is dropped waits for what it has still to send.
@@ -115,7 +121,7 @@ impl Client {
         let (state, done) =
             self.inner.shared.wait(self.lock(), deadline(timeout), |state| match state.stage {
                 Stage::Running => state.session.is_open().then_some(Ok(())),
-                Stage::Closing | Stage::Closed => Some(Err(ConnectError::Closed)),
+                _ => Some(Err(ConnectError::Closed)),
             });
         let failure = state.failure.clone();
         done.unwrap_or_else(|| Err(failure.unwrap_or(ConnectError::TimedOut { after: timeout })))
@@ -184,6 +190,8 @@ impl Inner {
         let shared = &self.shared;
         let mut state = shared.lock();
         if state.stage == Stage::Running {
+            state.stage = Stage::Finishing;
+            state.inbox.changed = true;
             let now = Clock::now();
             let writers: Vec<WriterId> = state.session.writers().map(|(id, _)| id).collect();
             for id in writers {
@@ -191,28 +199,35 @@ impl Inner {
                 let _ = state.session.end_writer(now, id);
             }
         }
-        shared.release(state);
-        let (mut state, _) = shared.wait(shared.lock(), deadline(timeout), |state| {
-            (state.stage != Stage::Running || nothing_to_wait_for(state)).then_some(())
+        shared.announce(state);
+        shared.release(shared.lock());
+        let deadline = deadline(timeout);
+        let (mut state, _) = shared.wait(shared.lock(), deadline, |state| {
+            (state.stage != Stage::Finishing || nothing_to_wait_for(state)).then_some(())
         });
         let unacknowledged = state.session.writers().map(|(_, writer)| writer.unacknowledged()).sum();
-        if state.stage == Stage::Running {
+        if state.stage == Stage::Finishing {
             state.stage = Stage::Closing;
         }
         drop(state);
         shared.wake();
-        self.join();
-        unacknowledged
-    }
-
-    /// Waits for the threads, but for the one that calls.
-    fn join(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-                tracing::error!("a thread of a client panicked");
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Threads { driving, dispatching }) = threads {
+            join(driving);
+            // A callback that blocks, or calls this, is left alone.
+            let calls_this = dispatching.thread().id() == std::thread::current().id();
+            if !calls_this && shared.wait_for(deadline, |state| (!state.dispatching).then_some(())).is_some()
+            {
+                join(dispatching);
             }
         }
+        unacknowledged
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of a client panicked");
     }
 }
 

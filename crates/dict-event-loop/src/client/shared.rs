@@ -14,7 +14,9 @@ use crate::waker::Waker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Running,
-    /// It says goodbye; nothing more is taken.
+    /// It takes nothing more from the program, and sends what it has.
+    Finishing,
+    /// It says goodbye.
     Closing,
     /// Its loop has ended.
     Closed,
@@ -28,6 +30,8 @@ pub(super) struct State {
     pub(super) failure: Option<ConnectError>,
     /// The loop is going to look for output: nobody needs to wake it.
     pub(super) loop_looks: bool,
+    /// The dispatch thread has still something to do.
+    pub(super) dispatching: bool,
     /// Threads that wait for something to change.
     waiting: usize,
 }
@@ -52,6 +56,7 @@ impl Shared {
             stage: Stage::Running,
             failure: None,
             loop_looks: false,
+            dispatching: true,
             waiting: 0,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), jobs: Condvar::new(), waker, limits }

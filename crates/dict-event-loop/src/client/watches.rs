@@ -119,6 +119,10 @@ impl Watches {
         };
         if mode == Mode::Every {
             watching.begin_to_queue(mirror);
+            // As it is now: what comes next is to be told by itself.
+            while let Some((name, behind)) = watching.behind.pop_first() {
+                watching.catch_up(&name, &behind, mirror);
+            }
         }
         self.watches.insert(id, watching);
     }

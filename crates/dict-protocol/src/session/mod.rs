@@ -161,7 +161,7 @@ impl Session {
     pub fn disconnected(&mut self, reason: &str, events: Events<'_>) {
         let Some(connection) = self.connection.take() else { return };
         if connection.phase() != Phase::Ended {
-            self.end(&ConnectionError::Ended { code: None, text: reason.into() }, events);
+            self.end(&ConnectionError::Closed { reason: reason.into() }, events);
         }
     }
 
@@ -245,7 +245,7 @@ impl Session {
             return;
         }
         connection.bye(reason);
-        self.end(&ConnectionError::Ended { code: None, text: reason.into() }, events);
+        self.end(&ConnectionError::Closed { reason: reason.into() }, events);
     }
 
     /// Gives back memory that an idle connection does not need.

@@ -31,7 +31,7 @@ fn everything_is_asked_for_on_each_connection() {
             ]
         );
         fixture.disconnect();
-        assert_eq!(fixture.told(), [Told::Disconnected("ended by the other side: cut".into())]);
+        assert_eq!(fixture.told(), [Told::Disconnected("cut".into())]);
     }
 }
 

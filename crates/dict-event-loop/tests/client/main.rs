@@ -1,0 +1,10 @@
+//! The blocking client against a server, over TCP.
+#![allow(clippy::unwrap_used, reason = "what helps a test panics as the test does")]
+
+mod callbacks;
+mod connecting;
+mod exchange;
+mod logger;
+mod support;
+mod watching;
+mod writing;
