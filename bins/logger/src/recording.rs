@@ -94,6 +94,7 @@ impl Recording {
     /// Calls the session of a link, and brings to the recorder what it tells.
     fn drive(&mut self, place: usize, call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>))) {
         let Self { recorder, links, .. } = self;
+        let stopping = self.finishing;
         let Link { index, address, session, .. } = &mut links[place];
         let mut failure = None;
         call(session, &mut |event| {
@@ -104,7 +105,11 @@ impl Recording {
                     Ok(())
                 }
                 Event::Disconnected { reason } => {
-                    tracing::warn!(%address, %reason, "connection to hub lost");
+                    if stopping {
+                        tracing::debug!(%address, %reason, "connection to hub ended");
+                    } else {
+                        tracing::warn!(%address, %reason, "connection to hub lost");
+                    }
                     recorder.closed(*index);
                     Ok(())
                 }
