@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dict_cli::{HubArgument, time};
-use dict_protocol::packet::{Level, Mode};
+use dict_event_loop::client::{Level, Mode};
 use dict_protocol::pattern::Pattern;
 
 use crate::text::Pair;

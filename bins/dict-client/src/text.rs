@@ -31,6 +31,7 @@ pub(crate) fn value_or_text(text: &str) -> Value {
 /// A value as programs read it: JSON in the `$` form, on one line.
 pub(crate) fn to_json(value: &Value) -> String {
     let mut text = String::new();
-    tagged::write(value, Style::READABLE, usize::MAX, &mut text).expect("the $ form says everything at any depth");
+    tagged::write(value, Style::READABLE, usize::MAX, &mut text)
+        .expect("the $ form says everything at any depth");
     text
 }

@@ -108,7 +108,7 @@ fn publisher(
 ) -> impl FnOnce() -> Result<()> + Send + 'static {
     let stop = stop.clone();
     move || {
-        let client = Client::builder().name(source).connect(&hub.to_string())?;
+        let client = Client::builder().name(source).connect(hub.to_string().as_str())?;
         let writer = client.writer(source, WriterOptions::default())?;
         while !stop.within(INTERVAL) {
             writer.publish(&read())?;

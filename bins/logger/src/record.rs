@@ -12,13 +12,13 @@ use crate::arguments::RecordArguments;
 use crate::demo;
 use crate::serve::{Logger, Remote};
 
-pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
+pub(crate) fn run(arguments: &RecordArguments) -> Result<()> {
     if arguments.config.is_some() {
         return Err(
             UsageError("--config is not supported yet: give the options on the command line".into()).into()
         );
     }
-    let logger = start(&arguments)?;
+    let logger = start(arguments)?;
     let path = &arguments.timeline.timeline;
     if !arguments.quiet {
         dict_cli::print_listening(logger.addresses())?;
