@@ -22,6 +22,8 @@ pub(super) struct Epoch {
     pub(super) time: Time,
     /// It has its End.
     pub(super) ended: bool,
+    /// It was announced on this connection as a replay. Twice, it would be asked for twice.
+    pub(super) replay_announced: bool,
     /// The hub's number of it on this connection.
     pub(super) id: Option<u32>,
     /// A Resume that is not answered yet.
@@ -46,6 +48,7 @@ impl Epoch {
             newest: 0,
             time: Time::default(),
             ended: false,
+            replay_announced: false,
             id: None,
             resume: None,
             spool: bounds.map(MemorySpool::new),
@@ -111,6 +114,7 @@ impl Epoch {
 
     /// Its connection is gone.
     pub(super) fn unlink(&mut self) {
+        self.replay_announced = false;
         self.id = None;
         self.resume = None;
     }

@@ -341,7 +341,8 @@ impl Writer {
     fn announce(&mut self, line: &mut Line<'_>) {
         self.tell_given_up(line);
         let Some(output) = line.output.as_deref_mut() else { return };
-        for replay in self.replays.iter().filter(|replay| replay.id.is_none()) {
+        for replay in self.replays.iter_mut().filter(|replay| !replay.replay_announced) {
+            replay.replay_announced = true;
             output.send(&Packet::Announce(Announce {
                 epoch: replay.number,
                 previous: replay.previous,
