@@ -70,7 +70,8 @@ fn describe(content: &Content) -> (String, String, String) {
             (source.to_string(), key.clone(), value)
         }
         Content::Message(Message { from, to, value, .. }) => {
-            let to = to.as_ref().map_or_else(|| "to all".to_owned(), |to| format!("to {to}"));
+            let to = to.as_deref().filter(|to| !to.is_empty());
+            let to = to.map_or_else(|| "to all".to_owned(), |to| format!("to {to}"));
             (text(from), to, value_text(value))
         }
         Content::Request(request) => (text(&request.from), text(&request.action), describe_request(request)),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use dict_cli::{HubArgument, time};
 use dict_event_loop::client::{Level, Mode};
 use dict_protocol::pattern::Pattern;
@@ -203,7 +203,8 @@ pub(crate) struct RequestArguments {
 
 /// Answer an action, until Ctrl-C
 #[derive(Debug, Args)]
-#[group(id = "answer", required = true, multiple = false, args = ["with", "exec"])]
+#[group(skip)]
+#[command(group = ArgGroup::new("answer").required(true).args(["with", "exec"]))]
 pub(crate) struct RespondArguments {
     /// The action to answer; "" is every one that nobody else answers
     pub(crate) action: String,

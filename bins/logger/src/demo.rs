@@ -183,7 +183,7 @@ fn say_how_to_look(path: &Path) -> Result<()> {
     let mut out = Stdout::new();
     writeln!(out, "\nAll of it is in {path}. Look at it with")?;
     for command in [
-        format!("logger show --timeline {path} --source demo/cpu --since 1m"),
+        format!("logger show --timeline {path} --source demo/cpu --limit 20"),
         format!("logger state --timeline {path}"),
         format!("logger info --timeline {path}"),
         format!("logger export --timeline {path} --wide --every 1s --output demo.csv"),
