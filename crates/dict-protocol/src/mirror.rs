@@ -43,8 +43,8 @@ pub struct Mirror {
 pub struct Mirrored {
     name: String,
     epoch: u64,
-    /// It was told of on this connection.
-    told: bool,
+    /// The hub's number of the epoch; `None` where nothing was told of the source on this connection.
+    id: Option<u32>,
     online: bool,
     writer: String,
     reason: String,
@@ -98,6 +98,11 @@ impl Mirrored {
     /// The source's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The hub's number of the epoch on this connection; `None` where nothing was told of the source on it.
+    pub fn id(&self) -> Option<u32> {
+        self.id
     }
 
     /// The writer's life that was told of last.
@@ -182,11 +187,15 @@ impl Mirror {
             None => self.add(source.name)?,
         };
         let mirrored = &mut self.sources[place];
-        if mirrored.told && source.epoch < mirrored.epoch {
+        if mirrored.id.is_some() && source.epoch < mirrored.epoch {
             return Ok(None);
         }
+        if let Some(old) = mirrored.id.replace(source.id)
+            && old != source.id
+        {
+            self.by_id.remove(&old);
+        }
         self.by_id.insert(source.id, place);
-        mirrored.told = true;
         mirrored.epoch = source.epoch;
         mirrored.online = source.online;
         replace(&mut mirrored.writer, source.writer);
@@ -241,7 +250,7 @@ impl Mirror {
     pub fn disconnected(&mut self, reason: &str) {
         self.by_id.clear();
         for source in &mut self.sources {
-            source.told = false;
+            source.id = None;
             if core::mem::replace(&mut source.online, false) {
                 replace(&mut source.reason, reason);
             }
@@ -271,7 +280,7 @@ impl Mirror {
         self.sources.push(Mirrored {
             name: name.into(),
             epoch: 0,
-            told: false,
+            id: None,
             online: false,
             writer: String::new(),
             reason: String::new(),
@@ -398,6 +407,7 @@ mod tests {
         mirror.source(&source(2, 11)).unwrap().unwrap();
         assert_eq!(n(&mirror), Some(1), "the old dictionary stays until there is a newer");
         assert!(mirror.source(&source(1, 10)).unwrap().is_none(), "the older epoch is over");
+        assert_eq!(update(&mut mirror, 1, 2, 2), None, "and so is its number");
         assert_eq!(state(&mut mirror, 2, 3, 3), Some(Some(1..=3)));
         assert_eq!(mirror.get("a").unwrap().position(), Some((11, 3)));
     }

@@ -61,7 +61,7 @@ pub(super) type Handler = Box<dyn FnMut(&Asked) -> Result<Value, String> + Send>
 /// Something for the dispatch thread to do.
 pub(super) enum Job {
     Register(Callback),
-    Connected(HubInfo),
+    Connected(HubInfo, LoggerPresence),
     Closed(String),
     Logger(LoggerPresence),
     Notice(String),
@@ -96,7 +96,7 @@ pub(super) enum Callback {
 #[derive(Default)]
 pub(super) struct Jobs {
     jobs: VecDeque<Job>,
-    /// How many of them are messages and requests, and their bytes: what limits are about.
+    /// How many of them the hub's peers gave cause for, and their bytes: what limits are about.
     payloads: usize,
     bytes: usize,
     /// Messages that found no room.
@@ -106,10 +106,14 @@ pub(super) struct Jobs {
 }
 
 impl Job {
+    /// The bytes of what came from outside, and so counts against the limits.
     fn payload(&self) -> Option<usize> {
         match self {
             Self::Message { bytes, .. } | Self::Asked { bytes, .. } => Some(bytes.len()),
-            _ => None,
+            Self::Notice(text) => Some(text.len()),
+            Self::Logger(_) => Some(0),
+            // These come as often as the program, or a connection, gives cause for them.
+            Self::Register(_) | Self::Connected(..) | Self::Closed(_) | Self::Run(_) => None,
         }
     }
 }
@@ -128,8 +132,9 @@ impl Jobs {
         Ok(())
     }
 
-    /// Adds a job that has no payload.
+    /// Adds a job that came from no peer, and so needs no room.
     pub(super) fn push_small(&mut self, job: Job) {
+        debug_assert!(job.payload().is_none());
         self.jobs.push_back(job);
     }
 
@@ -186,7 +191,10 @@ impl Callbacks {
     fn run(&mut self, shared: &Shared, job: Job) {
         match job {
             Job::Register(callback) => self.register(callback),
-            Job::Connected(hub) => each(&mut self.connect, |f| f(&hub)),
+            Job::Connected(hub, logger) => {
+                each(&mut self.connect, |f| f(&hub));
+                each(&mut self.logger, |f| f(logger));
+            }
             Job::Closed(reason) => each(&mut self.close, |f| f(&reason)),
             Job::Logger(presence) => each(&mut self.logger, |f| f(presence)),
             Job::Notice(text) if self.notice.is_empty() => tracing::warn!("the hub says: {text}"),

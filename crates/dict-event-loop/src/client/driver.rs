@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dict_protocol::packet::Status;
 use dict_protocol::time::Instant;
+use dict_protocol::writer::Writer;
 
 use super::content::Encoded;
 use super::shared::{Shared, Stage, State};
@@ -60,7 +61,14 @@ impl Driver {
 
     /// Does what could not be done while the session was lent to its events.
     fn settle(&self, state: &mut MutexGuard<'_, State>) {
-        let State { session, inbox, .. } = &mut **state;
+        let State { session, inbox, released, .. } = &mut **state;
+        released.retain(|&id| {
+            let done = session.writer(id).is_none_or(Writer::is_done);
+            if done {
+                session.remove_writer(id);
+            }
+            !done
+        });
         if let Some(error) = inbox.unusable.take() {
             session.fail(&error, &mut |event| inbox.take(&event));
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
-use dict_protocol::mirror::{Mirror, MirrorError};
+use dict_protocol::mirror::{Mirror, MirrorError, Mirrored};
 use dict_protocol::packet::{self, Message, Payload, Status};
 use dict_protocol::session::{Event, Question, RequestId};
 
@@ -89,11 +89,14 @@ impl Inbox {
                     HubInfo { name: connected.hub.into(), run: connected.run, client: connected.name.into() };
                 self.hub = Some(hub.clone());
                 self.ended = None;
-                self.small_job(Job::Connected(hub));
-                self.small_job(Job::Logger(connected.logger));
+                self.small_job(Job::Connected(hub, connected.logger));
             }
             Event::Disconnected { reason } => self.disconnected(reason),
-            Event::Logger(presence) => self.small_job(Job::Logger(*presence)),
+            Event::Logger(presence) => {
+                if self.job(Job::Logger(*presence)).is_err() {
+                    tracing::debug!(?presence, "callbacks are not told: too much waits for them");
+                }
+            }
             Event::Writer { .. } => {}
             Event::Message(message) => self.message(message),
             Event::Asked { question, request } => self.asked(*question, request),
@@ -103,7 +106,11 @@ impl Inbox {
                     *answer = Some(*round_trip);
                 }
             }
-            Event::Notice(error) => self.small_job(Job::Notice(error.text.to_owned())),
+            Event::Notice(error) => {
+                if self.job(Job::Notice(error.text.to_owned())).is_err() {
+                    tracing::warn!("the hub says: {}", error.text);
+                }
+            }
             Event::TooSlow { text, .. } => tracing::warn!("read too slowly: {text}"),
             // The others are about sources.
             _ => return,
@@ -126,8 +133,9 @@ impl Inbox {
                 }
             }
             Event::Source(source) => {
+                let before = mirror.get(source.name).and_then(Mirrored::id);
                 if let Some(mirrored) = mirror.source(source)? {
-                    watches.source(source.id, mirrored);
+                    watches.source(before, source.id, mirrored);
                 }
             }
             Event::Current(subscription) => watches.current(*subscription),
@@ -150,7 +158,7 @@ impl Inbox {
         self.watches.wake_all();
     }
 
-    /// Adds a job that has no payload.
+    /// Adds a job that came from no peer, and so needs no room.
     pub(super) fn small_job(&mut self, job: Job) {
         self.jobs.push_small(job);
         self.new_jobs = true;

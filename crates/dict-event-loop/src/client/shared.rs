@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dict_protocol::limits::Limits;
-use dict_protocol::session::Session;
+use dict_protocol::session::{Session, WriterId};
 
 use super::error::ConnectError;
 use super::inbox::Inbox;
@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) session: Session,
     pub(super) inbox: Inbox,
     pub(super) stage: Stage,
+    /// Writers that nobody holds any more, to be forgotten when they are done.
+    pub(super) released: Vec<WriterId>,
     /// Why the last attempt to connect failed, since the last connection.
     pub(super) failure: Option<ConnectError>,
     /// The loop is going to look for output: nobody needs to wake it.
@@ -54,6 +56,7 @@ impl Shared {
             session,
             inbox: Inbox::new(&limits),
             stage: Stage::Running,
+            released: Vec::new(),
             failure: None,
             loop_looks: false,
             dispatching: true,

@@ -150,9 +150,12 @@ impl Watches {
         std::mem::take(&mut self.ready)
     }
 
-    /// A source's presence was told, under this number.
-    pub(super) fn source(&mut self, id: u32, source: &Mirrored) {
+    /// A source's presence was told, under the number `id` in place of `before`.
+    pub(super) fn source(&mut self, before: Option<u32>, id: u32, source: &Mirrored) {
         let Self { watches, routes, .. } = self;
+        if let Some(before) = before.filter(|&before| before != id) {
+            routes.remove(&before);
+        }
         routes.entry(id).or_insert_with(|| {
             let watching = watches.iter().filter(|(_, watch)| watch.pattern.matches(source.name()));
             Route { name: source.name().into(), watches: watching.map(|(&id, _)| id).collect() }
@@ -319,7 +322,7 @@ impl Watching {
 
     fn current(&mut self) {
         self.is_current = true;
-        if self.queues && self.behind.is_empty() {
+        if self.queues && self.behind.is_empty() && self.queue.len() < self.limit_events {
             self.push(Queued::Event(WatchEvent::Current));
         } else {
             self.owes_current = self.queues;
@@ -396,7 +399,7 @@ mod tests {
                 writer: "w",
                 reason: "",
             };
-            watches.source(1, mirror.source(&source).unwrap().unwrap());
+            watches.source(None, 1, mirror.source(&source).unwrap().unwrap());
             Self { mirror, watches, sequence: 0 }
         }
 

@@ -223,6 +223,7 @@ impl Drop for Writer {
         let mut state = shared.lock();
         // One that has ended, was refused or was replaced has nothing to end.
         let _ = state.session.end_writer(Clock::now(), self.id);
+        state.released.push(self.id);
         shared.release(state);
     }
 }

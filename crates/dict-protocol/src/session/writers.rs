@@ -43,6 +43,8 @@ pub(super) struct Writers {
     last: u64,
     writers: HashMap<WriterId, Writer>,
     by_source: HashMap<String, WriterId>,
+    /// The last epoch of sources whose writer was removed: the next one follows it.
+    former: HashMap<String, u64>,
     /// By the hub's numbers, on this connection.
     by_id: HashMap<u32, WriterId>,
     /// Those that wait for room in the output.
@@ -172,6 +174,8 @@ impl Session {
         let mut writer = Writer::new(source.into(), options, &self.agreed, self.settings.client_id, now.time);
         if let Some(former) = former.and_then(|former| writers.writers.remove(&former)) {
             writer.succeed(former);
+        } else if let Some(epoch) = writers.former.remove(source) {
+            writer.follow(epoch);
         }
         writers.last += 1;
         let id = WriterId(writers.last);
@@ -240,12 +244,16 @@ impl Session {
         self.with_writer(id, |writer, line| writer.end(line, now.time))
     }
 
-    /// Forgets a writer, and with it what was not acknowledged. On a connection that stands its source stays online
-    /// unless it has been ended.
+    /// Forgets a writer, and with it what was not acknowledged: best when it [is done](Writer::is_done). On a connection
+    /// that stands its source stays online unless it has been ended.
     pub fn remove_writer(&mut self, id: WriterId) {
-        if let Some(writer) = self.writers.writers.remove(&id) {
-            self.writers.by_source.remove(writer.source());
-            self.writers.by_id.retain(|_, writer| *writer != id);
+        let limit = self.settings.limits.sources;
+        let writers = &mut self.writers;
+        let Some(writer) = writers.writers.remove(&id) else { return };
+        writers.by_id.retain(|_, writer| *writer != id);
+        writers.by_source.remove(writer.source());
+        if writers.former.len() < limit {
+            writers.former.insert(writer.source().into(), writer.epoch());
         }
     }
 

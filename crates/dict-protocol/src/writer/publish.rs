@@ -128,6 +128,23 @@ impl Writer {
         Ok(self.push(line, now, true))
     }
 
+    /// Whether it is over and nothing of it is left to be sent: it may be forgotten.
+    pub fn is_done(&self) -> bool {
+        match self.phase {
+            Phase::Offline | Phase::Announcing => false,
+            Phase::Live => self.epoch.ended && self.unacknowledged() == 0 && !self.is_behind(),
+            Phase::Refused(_) => self.replays.is_empty(),
+            // The hub may still ask for the rest of it, on this connection.
+            Phase::Replaced => self.replays.is_empty() && (self.epoch.id.is_none() || self.epoch.is_settled()),
+        }
+    }
+
+    /// Goes on after an epoch whose writer, in the same program, was forgotten.
+    pub(crate) fn follow(&mut self, former: u64) {
+        self.epoch.number = self.epoch.number.max(former + 1);
+        self.epoch.previous = former;
+    }
+
     /// States the whole dictionary as the first update of a new epoch, and its End if it had one.
     pub(super) fn restate(&mut self, now: Time, ended: bool) {
         self.scratch.clear();

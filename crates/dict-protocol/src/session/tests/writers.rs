@@ -458,6 +458,30 @@ fn a_source_may_be_written_again_after_its_end() {
 }
 
 #[test]
+fn a_writer_that_is_done_may_be_forgotten() {
+    let (mut fixture, writer) = live(Limits::default());
+    fixture.publish(writer, 1);
+    let is_done = |fixture: &Fixture| fixture.session.writer(writer).unwrap().is_done();
+    assert!(!is_done(&fixture));
+    fixture.session.end_writer(fixture.now, writer).unwrap();
+    assert!(!is_done(&fixture));
+    fixture.ack(1, 2);
+    assert!(is_done(&fixture));
+    fixture.session.remove_writer(writer);
+    fixture.sent();
+    fixture.add(Some(Level::Logged));
+    let expected = Sent::Announce {
+        epoch: EPOCH + 1,
+        previous: EPOCH,
+        newest: 0,
+        level: Level::Logged,
+        replay: false,
+        take_over: false,
+    };
+    assert_eq!(fixture.sent(), [expected]);
+}
+
+#[test]
 fn what_is_over_a_limit_is_not_published() {
     let limits = Limits { dictionary: 100, keys: 3, depth: 2, ..Limits::default() };
     let (mut fixture, writer) = live(limits);
