@@ -188,10 +188,16 @@ impl Hub {
         let peer = &self.peers[from];
         let name: Arc<str> = announce.source.into();
         let entry = self.sources.names.entry(name.clone()).or_default();
+        let mut previous = announce.previous;
         if announce.replay {
             entry.replays.push(id);
         } else {
             entry.current = Some(id);
+            // A writer need not know who was before it. Since this hub's start nobody else was in between.
+            if previous == 0 {
+                previous = entry.last_live;
+            }
+            entry.last_live = announce.epoch;
         }
         entry.highest = entry.highest.max(announce.epoch);
         self.sources.add(Source {
@@ -201,7 +207,7 @@ impl Hub {
                 id,
                 name,
                 announce.epoch,
-                announce.previous,
+                previous,
                 announce.level,
                 peer.client_id,
                 Writer::Peer(from),

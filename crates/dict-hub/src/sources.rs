@@ -173,6 +173,8 @@ impl Source {
 pub(crate) struct Name {
     /// The highest epoch known, from writers or from loggers.
     pub(crate) highest: u64,
+    /// The last live epoch that was announced in this run; 0: none.
+    pub(crate) last_live: u64,
     /// The epoch that is the source's state.
     pub(crate) current: Option<SourceId>,
     /// The rests of older epochs, oldest first.

@@ -223,7 +223,9 @@ fn words(bytes: &[u8]) -> String {
         }
         Packet::Source(source) => {
             let online = if source.online { "online" } else { "offline" };
-            format!("Source {} epoch {} {online}", source.name, source.epoch)
+            let after =
+                if source.previous == 0 { String::new() } else { format!("after {} ", source.previous) };
+            format!("Source {} epoch {} {after}{online}", source.name, source.epoch)
         }
         Packet::Current(current) => format!("Current {}", current.subscription),
         Packet::Ack(ack) => format!("Ack {}", ack.sequence),

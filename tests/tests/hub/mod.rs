@@ -236,6 +236,21 @@ fn overlapping_subscriptions_bring_each_update_once() {
 }
 
 #[test]
+fn a_logger_is_told_which_epoch_was_before_even_if_the_writer_does_not_know() {
+    let mut lab = Lab::new();
+    let mut logger = lab.client("logger", 9);
+    lab.subscribe(&logger, 1, Mode::Durable, "");
+    lab.told(&mut logger);
+    for (client_id, epoch) in [(1, 10), (2, 12)] {
+        let mut writer = lab.client("writer", client_id);
+        lab.announce(&mut writer, "psu", epoch, Level::Logged);
+        lab.hub.closed(lab.now, writer.id, "done");
+    }
+    let told = lab.told(&mut logger);
+    assert_eq!(told.last().map(String::as_str), Some("Source psu epoch 12 after 10 offline"), "{told:?}");
+}
+
+#[test]
 fn presence_is_told_when_a_writer_goes_and_comes_back() {
     let mut lab = Lab::new();
     let mut writer = lab.client("writer", 1);
