@@ -121,12 +121,16 @@ fn describe_offset(offset: Option<i64>, uncertainty: Option<i64>) -> String {
 
 fn describe_gap(gap: &Gap) -> String {
     let Gap { epoch, first_sequence, last_sequence, to, reason, .. } = gap;
-    let last = match (last_sequence, to) {
-        (Some(last), _) => last.to_string(),
-        (None, Some((epoch, sequence))) => format!("{sequence} of epoch {epoch}"),
-        (None, None) => "?".to_owned(),
+    let which = match (last_sequence, to) {
+        (Some(last), _) if last == first_sequence => format!("update {last} of epoch {epoch}"),
+        (Some(last), _) => format!("updates {first_sequence} to {last} of epoch {epoch}"),
+        (None, Some((later, _))) if *epoch == 0 => format!("whatever was before epoch {later}"),
+        (None, Some((later, _))) => {
+            format!("whatever was from update {first_sequence} of epoch {epoch} to the beginning of epoch {later}")
+        }
+        (None, None) => format!("from update {first_sequence} of epoch {epoch}"),
     };
-    format!("{} (updates {first_sequence} to {last}, epoch {epoch})", reason.as_str())
+    format!("{}: {which}", reason.as_str())
 }
 
 fn text(text: &Option<String>) -> String {
