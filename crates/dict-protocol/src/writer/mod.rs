@@ -21,48 +21,24 @@
 //! sending and later sends its newest state: a hub that reads slowly costs no memory.
 
 mod epoch;
+mod options;
 mod publish;
+mod sending;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use options::{Refusal, WhenFull, WriterChange, WriterOptions};
 pub use publish::PublishError;
 
-use crate::encoding::messagepack;
 use crate::frame::Kind;
 use crate::limits::Limits;
 use crate::output::Output;
-use crate::packet::{
-    self, Announce, Announced, ErrorCode, Level, LoggerPresence, MissingFrom, Outcome, Packet, Resume, State,
-    Update,
-};
-use crate::record::GapReason;
+use crate::packet::{self, Announce, Announced, ErrorCode, Level, LoggerPresence, Outcome, Packet};
 use crate::spool::Bounds;
 use crate::time::{Now, Time};
 use crate::value::Dictionary;
-use epoch::{Epoch, made_at};
-
-/// How a source is to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct WriterOptions {
-    /// What acknowledgements are to mean. `None`: `logged` if the hub has had a logger when the source is first
-    /// announced to it, else `received`.
-    pub level: Option<Level>,
-    /// Takes the place of another client's live writer.
-    pub take_over: bool,
-    /// What to do when the spool is full.
-    pub when_full: WhenFull,
-}
-
-/// What a writer does when its spool, or the connection's output, is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum WhenFull {
-    /// Gives up the oldest updates, which become a gap in the timeline; the newest state always gets through.
-    #[default]
-    Drop,
-    /// Refuses to publish for now: the program has to wait.
-    Block,
-}
+use epoch::Epoch;
 
 /// How far a writer is; see the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,43 +53,6 @@ pub enum Phase {
     Refused(Refusal),
     /// Another writer's newer epoch took its place.
     Replaced,
-}
-
-/// Why a hub does not take a writer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the hub refused the source: {reason}")]
-pub struct Refusal {
-    /// What sort of reason.
-    pub outcome: Outcome,
-    /// It, for people.
-    pub reason: String,
-}
-
-/// What happened to a writer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WriterChange {
-    /// It is the source's writer now, at this level.
-    Live {
-        /// What acknowledgements mean.
-        level: Level,
-    },
-    /// It opened a newer epoch, since the hub had learned of a higher one.
-    Raised {
-        /// The epoch before.
-        from: u64,
-        /// The new one.
-        to: u64,
-    },
-    /// The hub refused it, for good.
-    Refused(Refusal),
-    /// Another writer took its place, for good.
-    Replaced,
-    /// More is acknowledged.
-    Acknowledged {
-        /// Every update up to this one.
-        sequence: u64,
-    },
 }
 
 /// What became of an epoch on this hub so far.
@@ -512,115 +451,6 @@ impl Writer {
             self.abandoned += settled.dropped();
         }
         Ok(Some(WriterChange::Acknowledged { sequence: self.epoch.acknowledged() }))
-    }
-
-    /// The hub asks for older updates. They are sent at once, or when the output has room.
-    pub(crate) fn resume(&mut self, line: &mut Line<'_>, resume: &Resume) {
-        let epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
-        for epoch in epochs.filter(|epoch| epoch.id == Some(resume.source)) {
-            epoch.resume = Some(*resume);
-        }
-        self.answer(line);
-    }
-
-    /// The output has room: sends what had to wait.
-    pub(crate) fn drained(&mut self, line: &mut Line<'_>) {
-        self.catch_up(line);
-        self.answer(line);
-    }
-
-    /// Whether something waits for room in the connection's output.
-    pub fn is_behind(&self) -> bool {
-        (self.phase == Phase::Live && self.sent < self.epoch.newest)
-            || self.epoch.resume.is_some()
-            || self.replays.iter().any(|replay| replay.resume.is_some())
-    }
-
-    /// Answers the hub's questions for older updates.
-    fn answer(&mut self, line: &mut Line<'_>) {
-        for place in 0..=self.replays.len() {
-            let epoch = self.replays.get_mut(place).unwrap_or(&mut self.epoch);
-            let (Some(id), Some(resume)) = (epoch.id, epoch.resume) else { continue };
-            let limits = line.limits;
-            let Some(output) = line.ready() else { return };
-            epoch.resume = None;
-            if epoch.spool.is_some() {
-                epoch.answer(id, &resume, limits, output.buffer());
-            } else {
-                self.answer_without_spool(id, &resume, output);
-            }
-        }
-    }
-
-    /// Nothing is kept for loggers: they get the newest state.
-    fn answer_without_spool(&mut self, id: u32, resume: &Resume, output: &mut Output) {
-        let missing = (resume.after < self.epoch.newest).then_some(MissingFrom {
-            first: resume.after.saturating_add(1),
-            since: Time::default(),
-            reason: GapReason::NotKept,
-        });
-        self.encode_content();
-        output.send(&Packet::State(State {
-            source: id,
-            sequence: self.epoch.newest,
-            stamp: made_at(self.epoch.time),
-            missing,
-            end_of_slice: true,
-            replayed: true,
-            dictionary: &self.scratch,
-        }));
-        self.scratch.clear();
-    }
-
-    /// Brings the hub's dictionary up to the newest update, by State.
-    fn catch_up(&mut self, line: &mut Line<'_>) {
-        let Some(id) = self.epoch.id.filter(|_| self.phase == Phase::Live) else { return };
-        let Epoch { newest, time, ended, .. } = self.epoch;
-        if self.sent >= newest {
-            return;
-        }
-        let Some(output) = line.ready() else { return };
-        // An End changes nothing, and is told as such.
-        let stated = if ended { newest - 1 } else { newest };
-        if self.sent < stated {
-            self.encode_content();
-            output.send(&Packet::State(State {
-                source: id,
-                sequence: stated,
-                stamp: made_at(time),
-                missing: None,
-                end_of_slice: false,
-                replayed: false,
-                dictionary: &self.scratch,
-            }));
-            self.scratch.clear();
-        }
-        if ended {
-            output.send(&Packet::Update(Update {
-                source: id,
-                sequence: newest,
-                stamp: made_at(time),
-                end: true,
-                end_of_slice: false,
-                replayed: false,
-                patch: publish::EMPTY_PATCH,
-            }));
-        }
-        self.sent = newest;
-    }
-
-    /// Puts the whole dictionary into the scratch buffer.
-    fn encode_content(&mut self) {
-        self.scratch.clear();
-        messagepack::encode_dictionary(&self.content, usize::MAX, &mut self.scratch)
-            .expect("each part of it was encoded before");
-    }
-
-    fn exact_size(&mut self) -> usize {
-        self.encode_content();
-        self.size = self.scratch.len();
-        self.scratch.clear();
-        self.size
     }
 }
 

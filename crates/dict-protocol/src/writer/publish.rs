@@ -135,7 +135,9 @@ impl Writer {
             Phase::Live => self.epoch.ended && self.unacknowledged() == 0 && !self.is_behind(),
             Phase::Refused(_) => self.replays.is_empty(),
             // The hub may still ask for the rest of it, on this connection.
-            Phase::Replaced => self.replays.is_empty() && (self.epoch.id.is_none() || self.epoch.is_settled()),
+            Phase::Replaced => {
+                self.replays.is_empty() && (self.epoch.id.is_none() || self.epoch.is_settled())
+            }
         }
     }
 
