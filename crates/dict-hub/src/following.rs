@@ -90,7 +90,7 @@ impl Hub {
         }
         let Some((after, peer)) = furthest else { return };
         self.peers[peer].reserved += reserved;
-        source.resume = Some(OpenResume { peer: Some(peer), reserved });
+        source.resume = Some(OpenResume { peer: Some(peer), reserved, after });
         match source.writer {
             Writer::Peer(writer) => {
                 let resume = Resume { source: id, after, highest: 0, updates, bytes };
@@ -141,10 +141,20 @@ impl Hub {
         }
     }
 
+    /// A slice has come to its end. One that answers an earlier Resume, which an announcement closed, is not what is
+    /// waited for: taken for it, every further slice would be asked for twice.
+    pub(crate) fn slice_ended(&mut self, id: SourceId, last: u64) {
+        let open = self.sources.find(id).and_then(|source| source.resume);
+        if open.is_some_and(|resume| last > resume.after) {
+            self.close_resume(id);
+            self.mark_due(id);
+        }
+    }
+
     /// The slice that was asked for has come, or will not.
     pub(crate) fn close_resume(&mut self, id: SourceId) {
         let Some(source) = self.sources.find(id) else { return };
-        if let Some(OpenResume { peer: Some(peer), reserved }) = source.resume.take() {
+        if let Some(OpenResume { peer: Some(peer), reserved, .. }) = source.resume.take() {
             self.peers[peer].reserved -= reserved;
         }
     }

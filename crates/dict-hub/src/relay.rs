@@ -42,8 +42,7 @@ impl Hub {
         let stamp = self.stamp(now, from, update.stamp.writer_time);
         self.pass_on(now, &Update { stamp, ..*update }, &patch);
         if update.end_of_slice {
-            self.close_resume(update.source);
-            self.mark_due(update.source);
+            self.slice_ended(update.source, update.sequence);
         }
         Ok(())
     }

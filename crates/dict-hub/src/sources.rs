@@ -105,6 +105,8 @@ pub(crate) struct OpenResume {
     pub(crate) peer: Option<PeerIndex>,
     /// Bytes of output kept free for it.
     pub(crate) reserved: usize,
+    /// The slice that answers it goes beyond this.
+    pub(crate) after: u64,
 }
 
 /// One epoch of one source.
