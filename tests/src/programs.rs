@@ -117,6 +117,11 @@ impl Running {
         rest
     }
 
+    /// Closes our end of its standard output.
+    pub fn close_output(&mut self) {
+        self.stdout = None;
+    }
+
     /// Its standard input, which the command must have piped.
     ///
     /// # Panics

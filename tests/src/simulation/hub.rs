@@ -1,0 +1,215 @@
+//! Hubs, and the machines that they run on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dict_hub::{Config, ConnectionId, Hub};
+use dict_protocol::time::Instant;
+
+use super::client::Role;
+use super::network::{LinkId, Side};
+use super::wire::Wire;
+use super::world::{Event, World};
+
+/// How long a hub gathers what comes, at most.
+const TURN: Duration = Duration::from_micros(300);
+
+/// A machine that a hub runs on, most of the time.
+#[derive(Debug)]
+pub(super) struct HubHost {
+    name: String,
+    runs: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    hub: Hub,
+    connections: BTreeMap<LinkId, ConnectionId>,
+    links: BTreeMap<ConnectionId, LinkId>,
+    wire: Wire,
+    /// A turn is scheduled.
+    turn: bool,
+    /// For when its timer is scheduled.
+    timer: Option<Instant>,
+}
+
+impl HubHost {
+    pub(super) fn new(index: usize) -> Self {
+        Self { name: format!("hub{index}"), runs: None }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.runs.is_some()
+    }
+}
+
+impl World {
+    pub(super) fn start_hub(&mut self, index: usize) {
+        let now = self.clocks(0);
+        let host = &mut self.hubs[index];
+        if host.is_up() {
+            return;
+        }
+        self.notes.trace.line(format_args!("{} starts", host.name));
+        let config = Config {
+            name: host.name.clone(),
+            run: now.time.as_epoch(),
+            product: "simulation".into(),
+            limits: self.plan.limits.clone(),
+        };
+        host.runs = Some(Running {
+            hub: Hub::new(config, now),
+            connections: BTreeMap::new(),
+            links: BTreeMap::new(),
+            wire: Wire::default(),
+            turn: false,
+            timer: None,
+        });
+    }
+
+    /// A hub dies, with all that it knew.
+    pub(super) fn kill_hub(&mut self, index: usize) {
+        let Some(running) = self.hubs[index].runs.take() else { return };
+        self.notes.trace.line(format_args!("{} dies", self.hubs[index].name));
+        for link in running.connections.into_keys() {
+            if self.rng.bool() {
+                self.network.kill(link);
+                let told = self.soon(self.weather.latency);
+                self.schedule.at(told, Event::Told(link, Side::Client));
+            }
+            self.close(link, Side::Hub);
+        }
+    }
+
+    pub(super) fn open_hub(&mut self, link: LinkId, index: usize) {
+        let now = self.clocks(0);
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        let id = running.hub.open(now, "simulated");
+        running.connections.insert(link, id);
+        running.links.insert(id, link);
+        running.wire.opened(link);
+        self.plan_turn(index);
+    }
+
+    fn hub_of(&self, link: LinkId) -> usize {
+        self.clients[self.links[link]].hub
+    }
+
+    pub(super) fn hub_received(&mut self, link: LinkId, bytes: &[u8]) {
+        let now = self.clocks(0);
+        let index = self.hub_of(link);
+        let logger = match self.clients[self.links[link]].role {
+            Role::Logger(logger) => Some(logger),
+            _ => None,
+        };
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        let Some(&id) = running.connections.get(&link) else { return };
+        running.wire.hub_receives(link, bytes, logger, &mut self.notes);
+        running.hub.receive(now, id, bytes);
+        self.plan_turn(index);
+    }
+
+    /// The hub's end of a link was closed by the other side, or broke.
+    pub(super) fn hub_lost(&mut self, link: LinkId, reason: &str) {
+        let now = self.clocks(0);
+        let index = self.hub_of(link);
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        let Some(id) = running.connections.remove(&link) else { return };
+        running.links.remove(&id);
+        running.wire.closed(link);
+        running.hub.closed(now, id, reason);
+        self.plan_turn(index);
+    }
+
+    fn plan_turn(&mut self, index: usize) {
+        let at = self.soon(TURN);
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        if !std::mem::replace(&mut running.turn, true) {
+            self.schedule.at(at, Event::HubTurn(index));
+        }
+    }
+
+    pub(super) fn hub_timer(&mut self, index: usize) {
+        let now = self.clocks(0);
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        running.timer = None;
+        running.hub.handle_timeout(now);
+        if running.hub.poll_timeout().is_some_and(|next| next <= now.instant) {
+            self.notes.complain(format_args!("{}: a timer that never ends", self.hubs[index].name));
+        }
+        self.plan_turn(index);
+    }
+
+    pub(super) fn hub_turn(&mut self, index: usize) {
+        let now = self.clocks(0);
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        running.turn = false;
+        for link in running.wire.followers() {
+            if running.connections.get(&link).is_none_or(|&id| running.hub.is_ended(id)) {
+                running.wire.forget_follower(link);
+            }
+        }
+        let disks: Vec<_> = self.loggers.iter().map(|logger| &logger.disk).collect();
+        running.wire.look_at_disks(&disks);
+        running.hub.end_turn(now);
+        while let Some(running) = &mut self.hubs[index].runs {
+            let Some(id) = running.hub.poll_ready() else { break };
+            if let Some(&link) = running.links.get(&id) {
+                self.flush_hub(link);
+            }
+        }
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        while running.hub.poll_notice().is_some() {}
+        if running.hub.wants_turn() {
+            self.plan_turn(index);
+        }
+        self.set_hub_timer(index);
+    }
+
+    fn set_hub_timer(&mut self, index: usize) {
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        if let Some(at) = running.hub.poll_timeout()
+            && running.timer.is_none_or(|set| at < set || set <= self.now)
+        {
+            running.timer = Some(at);
+            self.schedule.at(at.max(self.now), Event::HubTimer(index));
+        }
+    }
+
+    /// Writes what waits for a connection, as far as the link takes it.
+    pub(super) fn flush_hub(&mut self, link: LinkId) {
+        let index = self.hub_of(link);
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        let Some(&id) = running.connections.get(&link) else { return };
+        let output = running.hub.output(id).to_vec();
+        running.wire.hub_sends(link, &output, &mut self.notes);
+        self.check_queue(link, output.len());
+        let taken = if output.is_empty() { 0 } else { self.write(link, Side::Hub, &output) };
+        let Some(running) = &mut self.hubs[index].runs else { return };
+        running.hub.wrote(id, taken);
+        running.wire.wrote(link, taken);
+        let ended = running.hub.is_ended(id);
+        let wants_turn = running.hub.wants_turn();
+        if ended {
+            self.close(link, Side::Hub);
+            self.hub_lost(link, "over");
+        } else if wants_turn {
+            self.plan_turn(index);
+        }
+    }
+
+    fn check_queue(&mut self, link: LinkId, queued: usize) {
+        let limits = &self.plan.limits;
+        let client = &self.clients[self.links[link]];
+        let most = match client.role {
+            Role::Logger(_) => limits.durable_output,
+            Role::Writer(_) | Role::Watcher(_) => limits.every_output,
+        };
+        // One frame more, and what is no update: answers, presence.
+        let most = most + limits.body as usize + 4_096;
+        if queued > most {
+            let name = &client.name;
+            self.notes.complain(format_args!("{queued} bytes wait for {name}, {most} allowed"));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What must hold of a logger's timeline, whatever happened.
+//!
+//! The oracle compares the rows on a disk with the [`Journal`] that the writers' side kept: each update once, in its
+//! source's order, equal in content, and all that is missing of a source under a gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dict_protocol::change::{self, Patch};
+use dict_protocol::encoding::messagepack::decode_dictionary;
+use dict_protocol::record::{EntryKind, Missing};
+use dict_protocol::value::Dictionary;
+
+use super::disk::{Disk, Row};
+use super::journal::Journal;
+
+const DEPTH: usize = 128;
+
+/// What the rows of one epoch add up to so far.
+#[derive(Debug, Default)]
+struct Held {
+    position: u64,
+    ended: bool,
+    dictionary: Dictionary,
+}
+
+/// A gap between epochs: from a sequence of one to the beginning of another.
+type Span = (Missing, u64);
+
+/// The epochs of each source that a logger knows of, since its last start.
+pub(super) type Declared = BTreeMap<String, BTreeSet<u64>>;
+
+/// Checks the rows on a logger's disk.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub(super) fn check_timeline(disk: &Disk, journal: &Journal, declared: &Declared) -> Result<(), String> {
+    let mut held: BTreeMap<&str, BTreeMap<u64, Held>> = BTreeMap::new();
+    let mut spans: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
+    for row in disk.rows() {
+        let epochs = held.entry(&row.source).or_default();
+        check_row(row, epochs, spans.entry(&row.source).or_default(), journal)
+            .map_err(|complaint| format!("{} epoch {}: {complaint}", row.source, row.epoch))?;
+    }
+    for (source, epochs) in &held {
+        check_epochs(source, epochs, &spans[source], declared.get(*source))?;
+    }
+    Ok(())
+}
+
+fn check_row(
+    row: &Row,
+    epochs: &mut BTreeMap<u64, Held>,
+    spans: &mut Vec<Span>,
+    journal: &Journal,
+) -> Result<(), String> {
+    let entry = &row.entry;
+    if let EntryKind::Gap { missing } = entry.kind {
+        if missing.after_epoch >= row.epoch {
+            return Err(format!("a gap from epoch {} goes backwards", missing.after_epoch));
+        }
+        spans.push((missing, row.epoch));
+        return Ok(());
+    }
+    let is_late = epochs.last_key_value().is_some_and(|(newest, _)| *newest > row.epoch);
+    let held = epochs.entry(row.epoch).or_default();
+    if entry.late != is_late {
+        return Err(format!("sequence {} is marked late: {}", entry.sequence, entry.late));
+    }
+    match entry.kind {
+        EntryKind::Update | EntryKind::End => {
+            if entry.sequence != held.position + 1 {
+                return Err(format!("{} follows {}", entry.sequence, held.position));
+            }
+            let patch = Patch::parse(&row.body, DEPTH).map_err(|error| format!("a bad patch: {error}"))?;
+            change::apply(&patch, &mut held.dictionary);
+        }
+        EntryKind::State { missing } => {
+            let from = (missing.after_epoch, missing.after);
+            if from != (row.epoch, held.position) || entry.sequence <= held.position {
+                return Err(format!("a gap from {from:?} to {} follows {}", entry.sequence, held.position));
+            }
+            held.dictionary =
+                decode_dictionary(&row.body, DEPTH).map_err(|error| format!("a bad dictionary: {error}"))?;
+        }
+        other => return Err(format!("{other:?} of a writer that sends nothing of the kind")),
+    }
+    held.position = entry.sequence;
+    held.ended = entry.kind == EntryKind::End;
+    check_content(row, held, journal)
+}
+
+/// Whether the dictionary is what the writer's was. A hub's own source has no journal.
+fn check_content(row: &Row, held: &Held, journal: &Journal) -> Result<(), String> {
+    if row.source.starts_with('$') {
+        return Ok(());
+    }
+    let sequence = held.position;
+    let epoch = journal.epoch(&row.source, row.epoch).ok_or("it never was")?;
+    let state = epoch.state(sequence).ok_or_else(|| format!("{sequence} never was"))?;
+    if *state != held.dictionary {
+        return Err(format!("the dictionary as of {sequence} is {:?}, was {state:?}", held.dictionary));
+    }
+    if held.ended && !(epoch.ended && sequence == epoch.newest()) {
+        return Err(format!("{sequence} is held as the End, of {}", epoch.newest()));
+    }
+    Ok(())
+}
+
+/// Whether all that is missing between the first and the last epoch held is under gaps.
+fn check_epochs(
+    source: &str,
+    epochs: &BTreeMap<u64, Held>,
+    spans: &[Span],
+    declared: Option<&BTreeSet<u64>>,
+) -> Result<(), String> {
+    let Some((&first, _)) = epochs.first_key_value() else { return Ok(()) };
+    let Some((&last, _)) = epochs.last_key_value() else { return Ok(()) };
+    let known: BTreeSet<u64> = epochs.keys().chain(declared.into_iter().flatten()).copied().collect();
+    for &epoch in known.range(first..last) {
+        let held = epochs.get(&epoch).map_or(0, |held| held.position);
+        // Nobody but the writer knows that there was no more, unless it said so by an End.
+        let is_complete = epochs.get(&epoch).is_some_and(|held| held.ended);
+        let is_covered = spans
+            .iter()
+            .any(|(missing, to)| *to > epoch && (missing.after_epoch, missing.after) <= (epoch, held));
+        if !is_complete && !is_covered {
+            return Err(format!("{source} epoch {epoch}: what follows {held} is under no gap"));
+        }
+    }
+    Ok(())
+}
