@@ -69,7 +69,7 @@ impl Hub {
             }
             return Ok(Some(current));
         }
-        if let (Writer::Peer(_), false, false) = (source.writer, same_client, announce.take_over) {
+        if source.is_online() && !same_client && !announce.take_over {
             let text = format!(
                 "source {} has a live writer, {:?} at {}; take over to replace it",
                 announce.source,
@@ -278,6 +278,18 @@ impl Hub {
         self.peers[from].writes.retain(|&written| written != id);
     }
 
+    /// A source's End was applied. Its writer stays, as far as followers still lack something.
+    pub(crate) fn ended(&mut self, now: Now, id: SourceId) {
+        let source = &mut self.sources[id];
+        source.ended = true;
+        source.offline = "ended".into();
+        let (name, client) = (source.name.clone(), source.writer_name.clone());
+        self.present(id);
+        if id != self.journal.source {
+            self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason: "ended" });
+        }
+    }
+
     /// A writer's connection is over, or is not this source's any more.
     pub(crate) fn writer_gone(&mut self, now: Now, id: SourceId, peer: PeerIndex, reason: &str) {
         let Some(source) = self.sources.find(id) else { return };
@@ -285,7 +297,10 @@ impl Hub {
             return;
         }
         source.writer = Writer::Nobody;
-        source.offline = reason.into();
+        let was_told = source.ended;
+        if !was_told {
+            source.offline = reason.into();
+        }
         let (replay, name) = (source.replay, source.name.clone());
         self.close_resume(id);
         self.present(id);
@@ -297,7 +312,7 @@ impl Hub {
             }
             self.drop_source(id);
             self.refresh_held(&name);
-        } else {
+        } else if !was_told {
             let client = self.peers[peer].name.clone();
             self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason });
         }

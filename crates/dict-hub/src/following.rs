@@ -73,7 +73,7 @@ impl Hub {
         let reserved = (limits.slice + limits.body) as usize;
         let (updates, bytes) = (limits.slice_updates, limits.slice);
         let source = &mut self.sources[id];
-        if source.resume.is_some() || source.held || !source.is_online() {
+        if source.resume.is_some() || source.held || !source.has_writer() {
             return;
         }
         let mut furthest: Option<(u64, PeerIndex)> = None;

@@ -367,6 +367,7 @@ impl Source {
             writer,
             writer_name: "".into(),
             offline: "".into(),
+            ended: false,
             live: 0,
             newest: 0,
             stamp: Stamp::default(),

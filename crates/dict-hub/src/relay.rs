@@ -94,6 +94,9 @@ impl Hub {
                 self.mark_due(update.source);
             }
             self.show_watchers(now, update.source, update.sequence);
+            if update.end {
+                self.ended(now, update.source);
+            }
         }
         self.show_followers(update.source, update.sequence, update.replayed);
     }
@@ -246,18 +249,18 @@ impl Hub {
             self.timers.push(Reverse((next, Timer::Interval(connection, id))));
             return;
         }
-        self.catch_up(now, peer, id);
+        self.catch_up(now.instant, peer, id);
     }
 
     /// Sends a watcher the merged changes, or the State, that bring it to `live`.
-    fn catch_up(&mut self, now: Now, peer: PeerIndex, id: SourceId) {
+    pub(crate) fn catch_up(&mut self, now: Instant, peer: PeerIndex, id: SourceId) {
         let source = &mut self.sources[id];
         let (sequence, stamp) = (source.live, source.stamp);
         let Some(watcher) = source.watcher(peer) else { return };
         let pending = std::mem::replace(&mut watcher.pending, Pending::Nothing);
         let seen = watcher.seen.replace(sequence);
         let every = watcher.mode == Mode::Every;
-        watcher.wait(now.instant);
+        watcher.wait(now);
         self.body.clear();
         let packet = match (pending, seen) {
             (Pending::Slots(bits), Some(_)) if !every => {

@@ -125,6 +125,8 @@ pub(crate) struct Source {
     pub(crate) writer_name: Box<str>,
     /// Why nobody writes it.
     pub(crate) offline: Box<str>,
+    /// Its End was applied: nothing follows, though followers may still be sent what they lack.
+    pub(crate) ended: bool,
     /// The last sequence that `state` holds.
     pub(crate) live: u64,
     /// The last sequence that its writer is known to have.
@@ -157,8 +159,14 @@ impl Source {
         held.max(self.acked)
     }
 
-    pub(crate) fn is_online(&self) -> bool {
+    /// Whether somebody can send what followers lack.
+    pub(crate) fn has_writer(&self) -> bool {
         self.writer != Writer::Nobody
+    }
+
+    /// Whether updates may still come.
+    pub(crate) fn is_online(&self) -> bool {
+        self.has_writer() && !self.ended
     }
 
     pub(crate) fn watcher(&mut self, peer: PeerIndex) -> Option<&mut Watcher> {

@@ -163,9 +163,15 @@ impl Hub {
             }
             watcher.interval =
                 if mode == watcher.mode { interval.min(watcher.interval) } else { watcher.interval };
-            // A new subscription gets the state anew.
+            // A new subscription gets the state anew: now, where it is in step, so that no update is skipped by it.
+            let in_step = watcher.seen.is_some() && watcher.pending.is_nothing();
+            if in_step && watcher.seen == Some(0) {
+                return;
+            }
             watcher.pending = Pending::All;
-            watcher.seen = None;
+            if in_step && self.peers[peer].connection.output.len() < self.config.limits.latest_output {
+                return self.catch_up(now, peer, id);
+            }
             if std::mem::replace(&mut watcher.queued, true) {
                 return;
             }

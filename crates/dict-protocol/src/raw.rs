@@ -19,7 +19,7 @@ use crate::value::Dictionary;
 pub struct Size {
     /// How many keys there are.
     pub keys: usize,
-    /// The bytes of all keys (UTF-8) and values (MessagePack).
+    /// The bytes of all keys and values as MessagePack.
     pub bytes: usize,
 }
 
@@ -155,7 +155,7 @@ impl RawDictionary {
         for key in patch.removed() {
             if let Some(value) = self.first_look(key) {
                 size.keys -= 1;
-                size.bytes -= key.len() + value;
+                size.bytes -= key_bytes(key) + value;
             }
         }
         for (key, value) in patch.set() {
@@ -163,7 +163,7 @@ impl RawDictionary {
                 Some(old) => size.bytes -= old,
                 None => {
                     size.keys += 1;
-                    size.bytes += key.len();
+                    size.bytes += key_bytes(key);
                 }
             }
             size.bytes += value.as_bytes().len();
@@ -217,7 +217,7 @@ impl RawDictionary {
         slots.push(Slot { key: key.into(), value: Some(value.as_bytes().into()), seen: 0 });
         index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].key));
         size.keys += 1;
-        size.bytes += key.len() + value.as_bytes().len();
+        size.bytes += key_bytes(key) + value.as_bytes().len();
         slot
     }
 
@@ -228,7 +228,7 @@ impl RawDictionary {
         let (slot, _) = entry.remove();
         let value = slots[slot as usize].value.take().expect("a key in the index is there");
         size.keys -= 1;
-        size.bytes -= key.len() + value.len();
+        size.bytes -= key_bytes(key) + value.len();
         Some(slot)
     }
 
@@ -253,6 +253,17 @@ impl RawDictionary {
         slot.seen = self.look;
         slot.value.as_ref().map(Vec::len)
     }
+}
+
+/// The bytes of a key as MessagePack.
+const fn key_bytes(key: &str) -> usize {
+    let head = match key.len() {
+        0..=31 => 1,
+        32..=0xFF => 2,
+        0x100..=0xFFFF => 3,
+        _ => 5,
+    };
+    head + key.len()
 }
 
 impl Slot {

@@ -13,32 +13,32 @@ use dict_protocol::time::{Now, Time};
 use dict_protocol::value::Dictionary;
 
 /// A hub, its clock, and nothing else.
-pub struct Lab {
-    pub hub: Hub,
-    pub now: Now,
+pub(super) struct Lab {
+    pub(super) hub: Hub,
+    pub(super) now: Now,
 }
 
 /// One client's end, as far as the tests need one.
-pub struct Client {
-    pub id: ConnectionId,
+pub(super) struct Client {
+    pub(super) id: ConnectionId,
     decoder: Decoder,
     /// Frames that came and were not looked at yet, each as its bytes.
     inbox: std::collections::VecDeque<Vec<u8>>,
 }
 
 impl Lab {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_limits(Limits::default())
     }
 
-    pub fn with_limits(limits: Limits) -> Self {
+    pub(super) fn with_limits(limits: Limits) -> Self {
         let now = Now { time: Time::from_nanos(1_000_000_000_000), ..Now::default() };
         let config = Config { name: "lab".into(), run: 7, product: "test".into(), limits };
         Self { hub: Hub::new(config, now), now }
     }
 
     /// A client that has greeted and was welcomed.
-    pub fn client(&mut self, name: &str, client_id: u8) -> Client {
+    pub(super) fn client(&mut self, name: &str, client_id: u8) -> Client {
         let id = self.hub.open(self.now, "192.0.2.1:1000");
         let mut client = Client { id, decoder: Decoder::new(1 << 24), inbox: Default::default() };
         self.send(
@@ -61,18 +61,18 @@ impl Lab {
         client
     }
 
-    pub fn send(&mut self, client: &Client, packet: &Packet<'_>) {
+    pub(super) fn send(&mut self, client: &Client, packet: &Packet<'_>) {
         let mut bytes = Vec::new();
         packet.encode(&mut bytes);
         self.hub.receive(self.now, client.id, &bytes);
     }
 
-    pub fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.hub.end_turn(self.now);
     }
 
     /// Lets time pass, a heartbeat of everybody's in between.
-    pub fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now.instant = self.now.instant + time;
         self.now.time = self.now.time.offset_by(i64::try_from(time.as_nanos()).expect("a short time"));
         self.hub.handle_timeout(self.now);
@@ -80,7 +80,7 @@ impl Lab {
     }
 
     /// Takes what the hub has for a client, until it has no more.
-    pub fn collect(&mut self, client: &mut Client) {
+    pub(super) fn collect(&mut self, client: &mut Client) {
         loop {
             self.hub.end_turn(self.now);
             let output = self.hub.output(client.id).to_vec();
@@ -93,7 +93,7 @@ impl Lab {
     }
 
     /// What came for a client, in words that are easy to compare.
-    pub fn told(&mut self, client: &mut Client) -> Vec<String> {
+    pub(super) fn told(&mut self, client: &mut Client) -> Vec<String> {
         self.collect(client);
         let mut told = Vec::new();
         while let Some(bytes) = client.inbox.pop_front() {
@@ -103,7 +103,7 @@ impl Lab {
     }
 
     /// Announces a source and returns its number.
-    pub fn announce(&mut self, client: &mut Client, source: &str, epoch: u64, level: Level) -> u32 {
+    pub(super) fn announce(&mut self, client: &mut Client, source: &str, epoch: u64, level: Level) -> u32 {
         self.send(client, &Packet::Announce(announcement(source, epoch, level)));
         self.collect(client);
         let id = client.expect_map(|packet| match packet {
@@ -118,7 +118,7 @@ impl Lab {
     }
 
     /// Sends an update that sets keys to integers and removes others.
-    pub fn update(
+    pub(super) fn update(
         &mut self,
         client: &Client,
         source: u32,
@@ -130,16 +130,16 @@ impl Lab {
         self.send(client, &Packet::Update(update(source, sequence, &patch)));
     }
 
-    pub fn subscribe(&mut self, client: &Client, id: u32, mode: Mode, pattern: &str) {
+    pub(super) fn subscribe(&mut self, client: &Client, id: u32, mode: Mode, pattern: &str) {
         let (prefix, interval) = (pattern.is_empty() || pattern.ends_with(['/', '$']), 0);
         self.send(client, &Packet::Subscribe(Subscribe { id, mode, prefix, interval, pattern }));
     }
 
-    pub fn resume(&mut self, client: &Client, source: u32, after: u64) {
+    pub(super) fn resume(&mut self, client: &Client, source: u32, after: u64) {
         self.send(client, &Packet::Resume(Resume { source, after, highest: 0, updates: 0, bytes: 0 }));
     }
 
-    pub fn ack(&mut self, client: &Client, source: u32, sequence: u64) {
+    pub(super) fn ack(&mut self, client: &Client, source: u32, sequence: u64) {
         self.send(client, &Packet::Ack(Ack { source, sequence }));
     }
 }
@@ -154,21 +154,21 @@ impl Client {
     }
 
     /// Takes the next packet, which has to be one that `wanted` recognises.
-    pub fn expect(&mut self, wanted: impl Fn(&Packet<'_>) -> bool) {
+    pub(super) fn expect(&mut self, wanted: impl Fn(&Packet<'_>) -> bool) {
         self.expect_map(|packet| wanted(packet).then_some(()));
     }
 
-    pub fn expect_map<T>(&mut self, wanted: impl Fn(&Packet<'_>) -> Option<T>) -> T {
+    pub(super) fn expect_map<T>(&mut self, wanted: impl Fn(&Packet<'_>) -> Option<T>) -> T {
         let bytes = self.inbox.pop_front().expect("nothing came");
         wanted(&parse(&bytes)).unwrap_or_else(|| panic!("{} came", words(&bytes)))
     }
 }
 
-pub fn announcement(source: &str, epoch: u64, level: Level) -> Announce<'_> {
+pub(super) fn announcement(source: &str, epoch: u64, level: Level) -> Announce<'_> {
     Announce { epoch, previous: 0, newest: 0, level, replay: false, take_over: false, source }
 }
 
-pub fn update(source: u32, sequence: u64, patch: &[u8]) -> Update<'_> {
+pub(super) fn update(source: u32, sequence: u64, patch: &[u8]) -> Update<'_> {
     Update {
         source,
         sequence,
@@ -180,7 +180,7 @@ pub fn update(source: u32, sequence: u64, patch: &[u8]) -> Update<'_> {
     }
 }
 
-pub fn patch(set: &[(&str, i64)], removed: &[&str]) -> Vec<u8> {
+pub(super) fn patch(set: &[(&str, i64)], removed: &[&str]) -> Vec<u8> {
     let before: Dictionary = removed.iter().map(|&key| (key, 0)).collect();
     let after: Dictionary = set.iter().map(|&(key, value)| (key, value)).collect();
     let mut patch = Vec::new();
@@ -248,7 +248,7 @@ fn words(bytes: &[u8]) -> String {
 }
 
 /// The kind of a frame, for those that are sent by hand.
-pub fn raw_frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+pub(super) fn raw_frame(kind: Kind, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::write(&mut bytes, kind, frame::Encoding::None, 0, |out| out.extend_from_slice(body));
     bytes

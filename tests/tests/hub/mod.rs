@@ -441,3 +441,39 @@ fn a_prefix_shows_nothing_of_the_hubs_own_unless_it_asks_for_that() {
     lab.subscribe(&watcher, 2, Mode::Latest, "$");
     assert_eq!(lab.told(&mut watcher)[0], "Source $hub/lab epoch 7 online");
 }
+
+#[test]
+fn an_ended_source_is_offline_though_its_writer_is_there_and_still_helps_loggers() {
+    let mut lab = Lab::new();
+    let mut writer = lab.client("writer", 1);
+    let source = lab.announce(&mut writer, "psu", 10, Level::Logged);
+    lab.update(&writer, source, 1, &[("V", 1)], &[]);
+    let empty = patch(&[], &["nothing"]);
+    lab.send(&writer, &Packet::Update(Update { end: true, ..update(source, 2, &empty) }));
+    let mut watcher = lab.client("watcher", 2);
+    lab.subscribe(&watcher, 1, Mode::Latest, "psu");
+    assert_eq!(lab.told(&mut watcher), ["Source psu epoch 10 offline", "State 2 V=1", "Current 1"]);
+    let mut logger = lab.client("logger", 3);
+    lab.subscribe(&logger, 1, Mode::Durable, "");
+    lab.told(&mut logger);
+    lab.resume(&logger, source, 0);
+    lab.told(&mut logger);
+    assert_eq!(lab.told(&mut writer), ["Logger Present", "Resume after 0"]);
+    // Nobody has to take over from a writer that has ended.
+    let mut next = lab.client("next", 4);
+    lab.announce(&mut next, "psu", 11, Level::Logged);
+}
+
+#[test]
+fn a_second_subscription_shows_the_state_again_and_skips_no_update() {
+    let mut lab = Lab::new();
+    let mut writer = lab.client("writer", 1);
+    let source = lab.announce(&mut writer, "psu", 10, Level::None);
+    let mut watcher = lab.client("watcher", 2);
+    lab.subscribe(&watcher, 1, Mode::Every, "psu");
+    lab.told(&mut watcher);
+    lab.update(&writer, source, 1, &[("V", 1)], &[]);
+    lab.subscribe(&watcher, 2, Mode::Every, "psu");
+    lab.update(&writer, source, 2, &[("V", 2)], &[]);
+    assert_eq!(lab.told(&mut watcher), ["Update 1 V=1", "State 1 V=1", "Update 2 V=2", "Current 2"]);
+}
