@@ -3,4 +3,5 @@
 mod cli;
 mod hub;
 mod main_job;
+mod properties;
 mod simulation;

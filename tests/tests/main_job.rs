@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use dict_protocol::encoding::json::Style;
 use dict_protocol::encoding::tagged;
 use dict_protocol::value::Value;
 use dictwire_tests::dictionaries::{self, Expected};
@@ -45,7 +46,7 @@ fn exported(timeline: &Path, source: &str) -> Expected {
         let value = row.get("value").map(|value| {
             assert!(!row.contains_key("removed"), "{line}");
             let mut text = String::new();
-            tagged::write(value, 128, &mut text).expect("it was just read");
+            tagged::write(value, Style::COMPACT, 128, &mut text).expect("it was just read");
             text
         });
         assert!(value.is_some() || row["removed"] == Value::Bool(true), "{line}");

@@ -25,5 +25,5 @@ pub use listen::{address, listen_addresses, print_listening};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};
-pub use stdout::{ClosedPipe, Stdout};
+pub use stdout::Stdout;
 pub use table::{Column, Table};

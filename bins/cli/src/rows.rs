@@ -126,7 +126,9 @@ fn describe_gap(gap: &Gap) -> String {
         (Some(last), _) => format!("updates {first_sequence} to {last} of epoch {epoch}"),
         (None, Some((later, _))) if *epoch == 0 => format!("whatever was before epoch {later}"),
         (None, Some((later, _))) => {
-            format!("whatever was from update {first_sequence} of epoch {epoch} to the beginning of epoch {later}")
+            format!(
+                "whatever was from update {first_sequence} of epoch {epoch} to the beginning of epoch {later}"
+            )
         }
         (None, None) => format!("from update {first_sequence} of epoch {epoch}"),
     };

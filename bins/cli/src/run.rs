@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::diagnostics;
-use crate::stdout::is_closed_pipe;
+use crate::stdout;
 
 /// The command line asks for what cannot be: exit 2.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub fn run<A: Parser>(name: &str, program: impl FnOnce(A) -> anyhow::Result<()>)
     };
     match diagnostics::start().and_then(|()| program(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(_) if stdout::is_closed() => ExitCode::SUCCESS,
         Err(error) => {
             let code = if error.downcast_ref::<UsageError>().is_some() { 2 } else { 1 };
             fail(name, &line(error.as_ref()), code)

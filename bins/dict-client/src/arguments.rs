@@ -72,7 +72,7 @@ pub(crate) struct PublishArguments {
     #[arg(long, conflicts_with_all = ["pairs", "text"])]
     pub(crate) stdin: bool,
     /// With --stdin: each line holds keys to set, and leaves the others (null is a value like any other)
-    #[arg(long, requires = "stdin")]
+    #[arg(long, requires = "stdin", conflicts_with = "pairs")]
     pub(crate) patch: bool,
     /// Replace another client that is writing the source now
     #[arg(long)]

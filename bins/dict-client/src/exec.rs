@@ -119,7 +119,9 @@ mod tests {
 
     fn run(command: &[&str], value: impl Into<Value>) -> Result<Value, String> {
         let command = command.iter().map(|&word| word.to_owned()).collect();
-        Program::new(command).expect("it names a program").run(&value.into(), Instant::now() + Duration::from_secs(30))
+        Program::new(command)
+            .expect("it names a program")
+            .run(&value.into(), Instant::now() + Duration::from_secs(30))
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 mod input;
 mod ledger;
+mod lines;
 
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use dict_cli::UsageError;
 use dict_event_loop::client::{Client, Level, LoggerPresence, WhenFull, WriteError, Writer, WriterOptions};
 use dict_protocol::value::{Dictionary, Value};
@@ -15,36 +15,35 @@ use crate::PATIENCE;
 use crate::arguments::{ConnectionArguments, PublishArguments};
 use crate::state::current;
 use crate::text::{Pair, value_or_text};
-use input::Lines;
-use ledger::Ledger;
 
-/// How long no acknowledgement may come before the command gives up.
-const STALLED: Duration = Duration::from_secs(30);
+/// How long acknowledgements may take, if nothing more is to come.
+const ACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(connection: ConnectionArguments, arguments: PublishArguments) -> Result<()> {
     let PublishArguments { source, pairs, replace, text, stdin, patch, take_over, ack, spool } = arguments;
     if spool.is_some() {
-        return Err(UsageError(
-            "--spool is not supported yet: what is not acknowledged is kept in memory".into(),
-        )
-        .into());
+        let text = "--spool is not supported yet: what is not acknowledged is kept in memory";
+        return Err(UsageError(text.to_owned()).into());
     }
+    let options = WriterOptions { level: ack.map(Level::from), take_over, when_full: WhenFull::Block };
     let client = connection.connect()?;
     // What is not replaced is kept: it has to be asked for before a new epoch begins without it.
     let kept = if replace || (stdin && !patch) { None } else { current(&client, &source)? };
     let kept = kept.map(|current| current.values).unwrap_or_default();
-    let options = WriterOptions { level: ack.map(Level::from), take_over, when_full: WhenFull::Block };
-    let writer = client.writer(&source, options)?;
-    writer.wait_announced(PATIENCE)?;
     if stdin {
-        publish_lines(&client, writer, Lines::new(io::stdin().lock()), patch.then_some(kept))?;
-    } else {
-        writer.publish(&with_pairs(kept, pairs, text))?;
-        wait(&client, &writer)?;
-        end(writer)?;
+        return lines::publish(client, source, options, patch.then_some(kept));
     }
-    client.close(PATIENCE);
-    Ok(())
+    let writer = begin(&client, &source, options)?;
+    writer.publish(&with_pairs(kept, pairs, text))?;
+    flush(&client, &writer, ACKNOWLEDGED)?;
+    end(&client)
+}
+
+/// Begins to write, or says why that cannot be.
+fn begin(client: &Client, source: &str, options: WriterOptions) -> Result<Writer> {
+    let writer = client.writer(source, options)?;
+    writer.wait_announced(PATIENCE)?;
+    Ok(writer)
 }
 
 fn with_pairs(mut dictionary: Dictionary, pairs: Vec<Pair>, text: bool) -> Dictionary {
@@ -55,81 +54,33 @@ fn with_pairs(mut dictionary: Dictionary, pairs: Vec<Pair>, text: bool) -> Dicti
     dictionary
 }
 
-/// Publishes a dictionary a line; to `kept`, if there is such, each line's keys are added.
-fn publish_lines(
-    client: &Client,
-    writer: Writer,
-    mut lines: Lines<impl io::BufRead>,
-    kept: Option<Dictionary>,
-) -> Result<()> {
-    let mut ledger = Ledger::default();
-    let published = publish_all(&writer, &mut lines, kept, &mut ledger);
-    // Also after a bad line: those before it count.
-    let acknowledged = wait(client, &writer);
-    ledger.acknowledge(writer.unacknowledged());
-    let last = match ledger.acknowledged_line() {
-        0 => "no line is acknowledged".to_owned(),
-        line => format!("the last acknowledged line is {line}"),
-    };
-    published.and(acknowledged).map_err(|error| anyhow!("{error:#}; {last}"))?;
-    end(writer)
-}
-
-fn publish_all(
-    writer: &Writer,
-    lines: &mut Lines<impl io::BufRead>,
-    kept: Option<Dictionary>,
-    ledger: &mut Ledger,
-) -> Result<()> {
-    let is_patch = kept.is_some();
-    // The first update of an epoch states the whole dictionary.
-    let mut whole = kept;
-    while let Some(dictionary) = lines.next()? {
-        let published = match whole.take() {
-            Some(mut whole) => {
-                whole.extend(dictionary);
-                writer.publish(&whole)
-            }
-            None if is_patch => writer.patch(&dictionary, &[]),
-            None => writer.publish(&dictionary),
-        };
-        let published = published.with_context(|| format!("line {}", lines.number()))?;
-        ledger.published(lines.number(), published.is_some());
-        if ledger.is_long() {
-            ledger.acknowledge(writer.unacknowledged());
+/// Waits until everything is acknowledged.
+fn flush(client: &Client, writer: &Writer, timeout: Duration) -> Result<()> {
+    match writer.flush(timeout) {
+        Ok(flushed) if flushed.dropped > 0 => {
+            bail!("{} updates were dropped: nobody has them", flushed.dropped)
         }
-    }
-    Ok(())
-}
-
-/// Waits until everything is acknowledged, as long as acknowledgements come.
-fn wait(client: &Client, writer: &Writer) -> Result<()> {
-    let (mut least, mut since) = (u64::MAX, Instant::now());
-    loop {
-        match writer.flush(Duration::from_secs(1)) {
-            Ok(flushed) if flushed.dropped > 0 => {
-                bail!("{} updates were dropped: nobody has them", flushed.dropped)
-            }
-            Ok(_) => return Ok(()),
-            Err(WriteError::TimedOut { unacknowledged, .. }) if unacknowledged < least => {
-                (least, since) = (unacknowledged, Instant::now());
-            }
-            Err(WriteError::TimedOut { unacknowledged, .. }) if since.elapsed() >= STALLED => {
-                let why = match client.logger() {
-                    _ if !client.is_connected() => "the connection to the hub is lost",
-                    LoggerPresence::Present => "none came for long",
-                    LoggerPresence::Never | LoggerPresence::Away => "the hub has no logger",
-                };
-                bail!("{unacknowledged} updates are not acknowledged: {why}");
-            }
-            Err(WriteError::TimedOut { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        Ok(_) => Ok(()),
+        Err(error @ WriteError::TimedOut { .. }) => bail!("{error}{}", why_not(client, writer)),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Ends the source, everything of which is acknowledged.
-fn end(writer: Writer) -> Result<()> {
-    writer.end(PATIENCE).context("all is acknowledged but the end of it")?;
-    Ok(())
+/// Why nothing may be acknowledged, as far as is known.
+fn why_not(client: &Client, writer: &Writer) -> &'static str {
+    if !client.is_connected() {
+        ": the connection to the hub is lost"
+    } else if writer.level() == Some(Level::Logged) && client.logger() != LoggerPresence::Present {
+        ": the hub has no logger"
+    } else {
+        ""
+    }
+}
+
+/// Ends the source, everything of which is acknowledged, and the connection.
+fn end(client: &Client) -> Result<()> {
+    match client.close(PATIENCE) {
+        0 => Ok(()),
+        _ => bail!("everything is acknowledged but that it has ended"),
+    }
 }

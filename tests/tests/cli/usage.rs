@@ -1,0 +1,159 @@
+//! Help, wrong usage, and what cannot be had.
+
+use std::fs;
+use std::net::TcpListener;
+
+use super::{Lab, fails, text};
+use dictwire_tests::programs::{run, succeed};
+
+#[test]
+fn everything_has_help_and_each_program_its_version() {
+    for (program, commands) in [
+        ("logger", &["show", "state", "export", "info", "verify", "note"][..]),
+        ("dict-server", &[]),
+        (
+            "dict-client",
+            &[
+                "publish", "watch", "get", "sources", "clients", "status", "send", "request", "respond",
+                "ping",
+            ],
+        ),
+    ] {
+        let version = format!("{program} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(succeed(program, &["--version"]), version);
+        let help = succeed(program, &["--help"]);
+        for command in commands {
+            assert!(help.contains(&format!("\n  {command} ")), "{program} --help does not list {command}");
+            let help = succeed(program, &[command, "--help"]);
+            assert!(help.contains(&format!("Usage: {program} {command}")), "{help}");
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_told_in_one_line_and_exits_2() {
+    for (program, arguments, told) in [
+        ("logger", &["--nonsense"][..], "'--nonsense'"),
+        ("logger", &["--listen", "::1:7450"], "IPv6 address in brackets"),
+        ("logger", &["--listen", "127.0.0.1:99999"], "a number from 0 to 65535"),
+        ("logger", &["--listen", "http://127.0.0.1"], "unknown scheme \"http\""),
+        ("logger", &["--listen", "comms://127.0.0.1:3000"], "comms:// is not supported yet"),
+        ("logger", &["--listen", "127.0.0.1:0?prefix=a"], "a prefix is for links to connect to"),
+        ("logger", &["--connect", "127.0.0.1?nonsense=1"], "unknown option"),
+        ("logger", &["--config", "x.toml"], "--config is not supported yet"),
+        ("logger", &["--demo", "--connect", "127.0.0.1"], "cannot be used with"),
+        ("logger", &["show", "--since", "yesterday"], "not a time"),
+        ("logger", &["show", "--kind", "changes"], "there is no kind \"changes\""),
+        ("logger", &["show", "--format", "xml"], "'xml'"),
+        ("logger", &["show", "--limit", "some"], "--limit"),
+        ("logger", &["show", "--follow", "--until", "1m"], "cannot be used with"),
+        ("logger", &["export"], "--output"),
+        ("logger", &["export", "--output", "-", "--every", "1s"], "--wide"),
+        ("logger", &["export", "--output", "-", "--wide", "--every", "0s"], "more than zero"),
+        ("logger", &["note"], "<TEXT>"),
+        ("dict-server", &["--connect", "127.0.0.1"], "a hub connects to no other hub"),
+        ("dict-server", &["--config", "x.toml"], "--config is not supported yet"),
+        ("dict-client", &[], "subcommand"),
+        ("dict-client", &["--hub", "a b", "status"], "\"a b\" is no host"),
+        ("dict-client", &["publish", "a"], "<KEY=VALUE>"),
+        ("dict-client", &["publish", "a", "b"], "write KEY=VALUE"),
+        ("dict-client", &["publish", "a", "b=1", "--stdin"], "--stdin"),
+        ("dict-client", &["publish", "a", "b=1", "--patch"], "--patch"),
+        ("dict-client", &["publish", "a", "b=1", "--spool", "x"], "--spool is not supported yet"),
+        ("dict-client", &["publish", "a", "b=1", "--ack", "maybe"], "'maybe'"),
+        ("dict-client", &["watch", "--count", "0"], "'0'"),
+        ("dict-client", &["send"], "required"),
+        ("dict-client", &["send", "a", "--json", "1"], "cannot be used with"),
+        ("dict-client", &["send", "--json", "{"], "--json"),
+        ("dict-client", &["request", "a", "--timeout", "5"], "write a number and its unit"),
+        ("dict-client", &["respond", "a"], "required"),
+        ("dict-client", &["respond", "a", "--with", "1", "--exec", "cat"], "cannot be used with"),
+        ("dict-client", &["respond", "a", "--exec", "'"], "names no program"),
+    ] {
+        println!("{program} {arguments:?}");
+        let output = run(program, arguments);
+        fails(&output, 2, told);
+        assert!(output.stderr.starts_with(format!("{program}: ").as_bytes()));
+    }
+}
+
+#[test]
+fn a_hub_that_is_not_there_is_told_in_one_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed = listener.local_addr().expect("it is bound").to_string();
+    drop(listener);
+    for arguments in [
+        &["publish", "a", "b=1"][..],
+        &["watch"],
+        &["get", "a"],
+        &["sources"],
+        &["clients"],
+        &["status"],
+        &["send", "a"],
+        &["request", "a"],
+        &["respond", "a", "--with", "1"],
+        &["ping"],
+    ] {
+        let arguments: Vec<&str> = ["--hub", &closed].iter().chain(arguments).copied().collect();
+        fails(&run("dict-client", &arguments), 1, "connection refused; is a hub or logger running there?");
+    }
+    fails(&run("logger", &["note", "a", "--hub", &closed]), 1, "connection refused");
+    fails(&run("dict-client", &["--hub", "no-such-host.invalid", "status"]), 1, "cannot be looked up");
+}
+
+#[test]
+fn a_busy_port_is_told_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let timeline = folder.path().join("timeline.db");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let busy = listener.local_addr().expect("it is bound").to_string();
+    fails(&run("dict-server", &["--listen", &busy]), 1, "address in use");
+    fails(&run("logger", &["--listen", &busy, "--timeline", text(&timeline)]), 1, "address in use");
+}
+
+#[test]
+fn a_file_that_is_no_timeline_is_told_in_one_line_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| text(&folder.path().join(name)).to_owned();
+    fs::write(path("notes.txt"), "not a database").expect("a file");
+    for (file, told) in [
+        (path("notes.txt"), "is not a timeline"),
+        (path(""), "is not a timeline"),
+        (path("none/timeline.db"), "none"),
+    ] {
+        for arguments in [&["show"][..], &["state"], &["info"], &["verify"], &["export", "--output", "-"]] {
+            let arguments: Vec<&str> = arguments.iter().copied().chain(["--timeline", &file]).collect();
+            fails(&run("logger", &arguments), 1, told);
+        }
+        fails(&run("logger", &["--listen", "127.0.0.1:0", "--timeline", &file]), 1, told);
+    }
+    assert_eq!(fs::read_to_string(path("notes.txt")).expect("it is there"), "not a database");
+}
+
+#[test]
+fn readers_create_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let timeline = folder.path().join("timeline.db");
+    fails(&run("logger", &["show", "--timeline", text(&timeline)]), 1, "there is no timeline");
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0);
+}
+
+#[test]
+fn a_timeline_has_one_logger() {
+    let lab = Lab::new();
+    let second = run("logger", &["--listen", "127.0.0.1:0", "--timeline", &lab.path("timeline.db")]);
+    fails(&second, 1, "is being written by another logger");
+}
+
+#[test]
+fn defaults_come_from_the_environment() {
+    let lab = Lab::new();
+    lab.client(&["publish", "a", "b=1"]);
+    let mut get = dictwire_tests::programs::command("dict-client");
+    let output = get.env("DICTWIRE_HUB", &lab.hub).args(["get", "a", "b"]).output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n");
+    let mut state = dictwire_tests::programs::command("logger");
+    state.env("DICTWIRE_TIMELINE", lab.path("timeline.db"));
+    let output = state.args(["state", "--format", "jsonl"]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"values\":{\"b\":1}"));
+}
