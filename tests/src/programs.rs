@@ -18,7 +18,17 @@ pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "-p", "dict-server", "-p", "dict-client", "-p", "logger"]);
+        build.args([
+            "build",
+            "--quiet",
+            "--locked",
+            "-p",
+            "dict-server",
+            "-p",
+            "dict-client",
+            "-p",
+            "logger",
+        ]);
         build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
         if !cfg!(debug_assertions) {
             build.arg("--release");

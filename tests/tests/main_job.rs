@@ -27,8 +27,10 @@ fn publish(hub: &str, source: &str, input: String) -> (Running, std::thread::Joi
 /// The changes of each source as exported: sequence, key, value in the `$` form.
 fn exported(timeline: &Path, source: &str) -> Expected {
     let timeline = timeline.to_str().expect("a plain path");
-    let lines =
-        succeed("logger", &["export", "--timeline", timeline, "--output", "-", "--format", "jsonl", "--source", source]);
+    let lines = succeed(
+        "logger",
+        &["export", "--timeline", timeline, "--output", "-", "--format", "jsonl", "--source", source],
+    );
     let mut changes = Vec::new();
     let mut last = -1;
     for line in lines.lines() {
@@ -42,7 +44,8 @@ fn exported(timeline: &Path, source: &str) -> Expected {
         }
         let text = |key: &str| row.get(key).and_then(Value::as_str).map(str::to_owned);
         assert_eq!(text("source").as_deref(), Some(source));
-        let sequence = row["sequence"].as_i64().and_then(|value| u64::try_from(value).ok()).expect("a number");
+        let sequence =
+            row["sequence"].as_i64().and_then(|value| u64::try_from(value).ok()).expect("a number");
         let value = row.get("value").map(|value| {
             assert!(!row.contains_key("removed"), "{line}");
             let mut text = String::new();
@@ -106,7 +109,8 @@ fn a_logger_that_comes_after_the_writers_gets_everything_through_the_server() {
     let writers = [publish(&hub, psu.0, psu.1), publish(&hub, oven.0, oven.1)];
     // The writers are there, and have published, before the logger is.
     for source in [psu.0, oven.0] {
-        while succeed("dict-client", &["--hub", &hub, "sources"]).lines().all(|line| !line.contains(source)) {}
+        while succeed("dict-client", &["--hub", &hub, "sources"]).lines().all(|line| !line.contains(source)) {
+        }
     }
     let timeline_path = timeline.to_str().expect("a plain path");
     let (mut logger, _) = Running::listening(

@@ -20,7 +20,7 @@ fn check(target: &str, property: fn(&[u8])) {
     let mut count = 0;
     for seed in seeds {
         let path = seed.expect("a folder can be listed").path();
-        println!("{}", path.display());
+        eprintln!("{}", path.display());
         property(&fs::read(&path).expect("a seed can be read"));
         count += 1;
     }
@@ -28,7 +28,7 @@ fn check(target: &str, property: fn(&[u8])) {
 
     for number in 0..RANDOM {
         // Printed by a test that fails: with it the bytes come again.
-        println!("random input {number}");
+        eprintln!("random input {number}");
         let mut random = fastrand::Rng::with_seed(number as u64);
         let mut bytes = vec![0; random.usize(..LONGEST)];
         random.fill(&mut bytes);

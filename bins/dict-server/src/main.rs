@@ -41,7 +41,9 @@ fn serve(Arguments { listen, connect, config }: Arguments) -> anyhow::Result<()>
         return Err(UsageError(format!("--connect {link}: {text}")).into());
     }
     if config.is_some() {
-        return Err(UsageError("--config is not supported yet: give the options on the command line".into()).into());
+        return Err(
+            UsageError("--config is not supported yet: give the options on the command line".into()).into()
+        );
     }
     let server = Server::new(Settings {
         listen: dict_cli::listen_addresses(&listen)?,

@@ -26,17 +26,17 @@ pub(crate) fn run(arguments: ExportArguments) -> Result<()> {
         reader,
     };
     if output == Path::new("-") {
-        return export.write(Stdout::new());
+        // On a terminal a bar would stand between the rows.
+        let progress = (!Stdout::is_terminal()).then(Progress::new);
+        return export.write(Stdout::new(), progress.as_ref());
     }
     check_place(&export.reader, &output, force)?;
     let aside = File::beside(output)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     on_interrupt(move || flag.store(true, Ordering::Relaxed))?;
-    export.write(BufWriter::with_capacity(
-        1 << 20,
-        Interruptible { inner: aside.file.as_file(), interrupted },
-    ))?;
+    let out = Interruptible { inner: aside.file.as_file(), interrupted };
+    export.write(BufWriter::with_capacity(1 << 20, out), Some(&Progress::new()))?;
     aside.keep(force)
 }
 
@@ -50,9 +50,12 @@ struct Export {
 }
 
 impl Export {
-    fn write(&self, mut out: impl Write) -> Result<()> {
-        let progress = Progress::new();
-        let show = |done, total| progress.show("exporting", done, total);
+    fn write(&self, mut out: impl Write, progress: Option<&Progress>) -> Result<()> {
+        let show = |done, total| {
+            if let Some(progress) = progress {
+                progress.show("exporting", done, total);
+            }
+        };
         if let Some(every) = self.wide {
             let mut table = self.reader.wide(&self.filter, every)?;
             match self.format {

@@ -75,7 +75,7 @@ fn is_missing(tool: &str, probe: &mut Command) -> bool {
         probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     assert!(found || std::env::var_os("DICTWIRE_REQUIRE_TOOLS").is_none(), "there is no {tool}");
     if !found {
-        println!("left out, since there is no {tool}");
+        eprintln!("left out, since there is no {tool}");
     }
     !found
 }

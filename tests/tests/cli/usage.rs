@@ -70,7 +70,7 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("dict-client", &["respond", "a", "--with", "1", "--exec", "cat"], "cannot be used with"),
         ("dict-client", &["respond", "a", "--exec", "'"], "names no program"),
     ] {
-        println!("{program} {arguments:?}");
+        eprintln!("{program} {arguments:?}");
         let output = run(program, arguments);
         fails(&output, 2, told);
         assert!(output.stderr.starts_with(format!("{program}: ").as_bytes()));
