@@ -4,6 +4,8 @@
 //! nc 127.0.0.1 7450 < greeting.bin | cargo run -p dict-protocol --example decode_stream
 //! ```
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::io::Read;
 
 use dict_protocol::decoder::Decoder;
@@ -21,7 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut bytes = &buffer[..count];
         loop {
             let offset = decoder.offset();
-            let Some(frame) = decoder.decode(&mut bytes).map_err(|error| format!("at offset {offset}: {error}"))?
+            let Some(frame) =
+                decoder.decode(&mut bytes).map_err(|error| format!("at offset {offset}: {error}"))?
             else {
                 break;
             };

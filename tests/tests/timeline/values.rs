@@ -6,7 +6,7 @@ use dict_protocol::record::{EntryKind, GapReason};
 use dict_protocol::value::{Dictionary, Integer, Value};
 use dict_timeline::{Content, Filter, Kind};
 
-use crate::maker::{all, assert_sound, place};
+use super::maker::{all, assert_sound, place};
 
 fn of_every_type() -> Dictionary {
     let deep = (0..100).fold(Value::from(1), |value, level| match level % 2 {
@@ -82,7 +82,7 @@ fn a_body_that_is_no_patch_is_kept_and_reported_as_a_gap() {
     place.store(|maker| {
         maker.set("psu", 1, 1, "v", 1);
         maker.entry("psu", 1, EntryKind::Update, 2, b"\xc1 no patch");
-        let missing = crate::maker::missing(1, 2, GapReason::Unreadable);
+        let missing = super::maker::missing(1, 2, GapReason::Unreadable);
         maker.entry("psu", 1, EntryKind::Unreadable { missing }, 3, b"\xc1 neither");
         maker.set("psu", 1, 4, "v", 2);
     });

@@ -7,7 +7,7 @@ use dict_protocol::time::Time;
 use dict_protocol::value::Dictionary;
 use dict_timeline::{Filter, Reader};
 
-use crate::maker::{Place, START, STEP, assert_sound, missing, place, shorts};
+use super::maker::{Place, START, STEP, assert_sound, missing, place, shorts};
 
 /// The state of `psu` at the time of entry number `entry`, counted from 0, and whether it was online.
 fn at(reader: &Reader, entry: i64) -> Option<(bool, Dictionary)> {
@@ -28,7 +28,7 @@ fn keys_that_a_new_epoch_does_not_state_are_gone() {
     });
     // Vanished keys are known after opening again, too.
     let mut timeline = place.write();
-    let mut maker = crate::maker::Maker::default();
+    let mut maker = super::maker::Maker::default();
     maker.end("psu", 2, 2);
     maker.update("psu", 3, 1, &[], dictionary! { "a" => 9 });
     for entry in &mut maker.batch.entries {
@@ -123,7 +123,7 @@ fn late_rows_are_history_and_change_no_state() {
     );
     // Nor do they after opening again: `b` is there, so the next epoch must say that it went.
     let mut timeline = place.write();
-    let mut maker = crate::maker::Maker::default();
+    let mut maker = super::maker::Maker::default();
     maker.entry("psu", 3, EntryKind::Gap { missing: missing(2, 1, GapReason::EpochEnded) }, 0, &[]);
     maker.set("psu", 3, 1, "c", 1);
     maker.store(&mut timeline);

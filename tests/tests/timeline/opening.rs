@@ -3,7 +3,7 @@ use std::fs;
 use dict_timeline::{Error, Options, Reader, Timeline};
 use rusqlite::Connection;
 
-use crate::maker::{Maker, place};
+use super::maker::{Maker, place};
 
 #[test]
 fn a_new_file_and_what_is_left_of_it_when_closed() {

@@ -8,7 +8,7 @@ use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
 use dict_protocol::value::Value;
 
-use crate::support::{A_WHILE, Hub, SOON, eventually};
+use super::support::{A_WHILE, Hub, SOON, eventually};
 
 /// What the client hears, from now on.
 fn listen(client: &Client) -> mpsc::Receiver<Incoming> {

@@ -10,7 +10,7 @@ use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
 
-use crate::support::{Hub, SOON, eventually, free_address};
+use super::support::{Hub, SOON, eventually, free_address};
 
 #[test]
 fn definite_failures_are_told_at_once() {

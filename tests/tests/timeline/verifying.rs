@@ -5,7 +5,7 @@ use dict_protocol::record::GapReason;
 use dict_timeline::Finding;
 use rusqlite::Connection;
 
-use crate::maker::{Place, assert_sound, missing, place};
+use super::maker::{Place, assert_sound, missing, place};
 
 fn sound() -> Place {
     let place = place();

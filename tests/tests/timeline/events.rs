@@ -5,7 +5,7 @@ use dict_protocol::value::Value;
 use dict_timeline::row::{Clock, Connection, Message, Note, Request};
 use dict_timeline::{Content, Filter, Kind, export};
 
-use crate::maker::{all, assert_sound, place};
+use super::maker::{all, assert_sound, place};
 
 #[test]
 fn each_stands_in_the_table_of_its_kind() {

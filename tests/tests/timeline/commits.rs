@@ -8,7 +8,7 @@ use dict_protocol::record::Batch;
 use dict_timeline::{CommitOptions, Committer, Error, Filter, Options, Refused, Timeline};
 use rusqlite::Connection;
 
-use crate::maker::{Maker, all, assert_sound, place};
+use super::maker::{Maker, all, assert_sound, place};
 
 /// Waits until `count` batches were committed.
 fn wait_for(committer: &Committer, notices: &mpsc::Receiver<()>, count: usize) -> Vec<Batch> {

@@ -7,7 +7,7 @@ use dict_protocol::dictionary;
 use dict_protocol::pattern::Pattern;
 use dict_timeline::{Filter, Options, Reader, Timeline};
 
-use crate::maker::{Maker, assert_sound, place, shorts};
+use super::maker::{Maker, assert_sound, place, shorts};
 
 /// The sequence of `a` that a copy of the files holds when it is opened again.
 fn held(path: &Path) -> u64 {

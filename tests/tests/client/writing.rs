@@ -9,7 +9,7 @@ use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
 
-use crate::support::{A_WHILE, Hub, SOON, eventually};
+use super::support::{A_WHILE, Hub, SOON, eventually};
 
 #[test]
 fn only_what_changed_is_an_update() {

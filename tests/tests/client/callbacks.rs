@@ -6,7 +6,7 @@ use dict_event_loop::client::{LoggerPresence, RequestOptions, WriterOptions};
 use dict_protocol::dictionary;
 use dict_protocol::value::Value;
 
-use crate::support::{Hub, SOON};
+use super::support::{Hub, SOON};
 
 #[test]
 fn a_callback_may_call_anything() {

@@ -9,7 +9,7 @@ use dict_protocol::value::{Integer, Value};
 use dict_timeline::export::{csv::CsvWriter, json, wide};
 use dict_timeline::{Filter, Kind};
 
-use crate::maker::{Place, START, STEP, all, missing, place};
+use super::maker::{Place, START, STEP, all, missing, place};
 
 fn place_with_rows() -> Place {
     let place = place();

@@ -6,7 +6,7 @@ use dict_protocol::time::Time;
 use dict_timeline::{Content, Filter, Kind, Limit, Reader, Row};
 use rusqlite::Connection;
 
-use crate::maker::{Maker, Place, START, STEP, all, assert_sound, place, short, shorts};
+use super::maker::{Maker, Place, START, STEP, all, assert_sound, place, short, shorts};
 
 /// Three sources with three keys each, a hub's events among them, in many commits; some of it derived at once, some
 /// later, some not at all.
@@ -198,7 +198,7 @@ fn the_queries_in_the_documentation() {
     let (place, timeline) = mixed();
     timeline.close().unwrap();
     let database = Connection::open(&place.path).unwrap();
-    let documentation = include_str!("../../src/lib.rs");
+    let documentation = include_str!("../../../crates/dict-timeline/src/lib.rs");
     let (_, rest) = documentation.split_once("//! ```sql\n").unwrap();
     let (block, _) = rest.split_once("//! ```\n").unwrap();
     let sql = block.replace("//!", "").replace("bench1/psu", "a").replace("voltage", "x");

@@ -7,7 +7,7 @@ use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
 
-use crate::support::{A_WHILE, Hub, SOON, eventually};
+use super::support::{A_WHILE, Hub, SOON, eventually};
 
 const EVERY: WatchOptions = WatchOptions { mode: Mode::Every, interval: Duration::ZERO };
 

@@ -15,7 +15,7 @@ use dict_protocol::packet::{Ack, Mode, Resume};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Event, Session, Settings};
 
-use crate::support::{A_WHILE, Hub, SOON, eventually};
+use super::support::{A_WHILE, Hub, SOON, eventually};
 
 /// Runs until it is dropped.
 struct Logger {
