@@ -303,7 +303,6 @@ impl Hub {
         }
         let (replay, name) = (source.replay, source.name.clone());
         self.close_resume(id);
-        self.present(id);
         if replay {
             // Its followers are told now: afterwards there is nothing left to tell of.
             let source = &self.sources[id];
@@ -313,6 +312,7 @@ impl Hub {
             self.drop_source(id);
             self.refresh_held(&name);
         } else if !was_told {
+            self.present(id);
             let client = self.peers[peer].name.clone();
             self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason });
         }
