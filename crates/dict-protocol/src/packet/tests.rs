@@ -24,15 +24,8 @@ fn examples<'a>(patch: &'a [u8], dictionary: &'a [u8]) -> Vec<(&'static str, Pac
         uncertainty: Some(40_000),
     };
     let slice = (false, false);
-    let update = Update {
-        source: 3,
-        sequence: 2,
-        stamp,
-        end: false,
-        end_of_slice: slice.0,
-        replayed: slice.1,
-        patch,
-    };
+    let update =
+        Update { source: 3, sequence: 2, stamp, end: false, end_of_slice: slice.0, replayed: slice.1, patch };
     let state = State {
         source: 3,
         sequence: 2,
