@@ -245,11 +245,12 @@ impl Hub {
     pub(crate) fn learn_highest(&mut self, now: Now, id: SourceId, highest: u64) {
         let name = self.sources[id].name.clone();
         let entry = self.sources.names.get_mut(&name).expect("it is named");
-        if highest <= entry.highest {
+        // The highest may be known already, from a replay: the live epoch counts.
+        entry.highest = entry.highest.max(highest);
+        let Some(current) = entry.current else { return };
+        if self.sources[current].epoch >= highest {
             return;
         }
-        entry.highest = highest;
-        let Some(current) = entry.current else { return };
         let source = &self.sources[current];
         if let Writer::Peer(writer) = source.writer {
             let reason = format!("a logger holds epoch {highest} of it");

@@ -226,9 +226,12 @@ impl Writer {
 
     /// Keeps the rest of an epoch that is over, to be replayed.
     fn keep(&mut self, mut epoch: Epoch) {
+        let id = epoch.id;
         epoch.unlink();
         self.abandoned += epoch.dropped();
         if epoch.is_settled() {
+            // This hub may have been restarted since, and ask for it on behalf of a logger that came after.
+            self.given_up.extend(id);
             return;
         }
         if self.replays.len() == Self::REPLAYS {
@@ -362,7 +365,7 @@ impl Writer {
                 about: Kind::Announce as u8,
                 reference: id.into(),
                 closing: false,
-                text: "its writer has given up what was left of it",
+                text: "its writer has nothing left of it",
             }));
         }
     }
