@@ -67,8 +67,11 @@ impl Hub {
         }
         let stamp = self.stamp(now, from, state.stamp.writer_time);
         self.pass_state_on(&State { stamp, ..*state }, &whole);
-        if state.end_of_slice {
-            self.close_resume(state.source);
+        match state.missing {
+            _ if !state.end_of_slice => {}
+            Some(_) => self.slice_ended(state.source, state.sequence),
+            // There is nothing to send.
+            None => self.close_resume(state.source),
         }
         self.mark_due(state.source);
         Ok(())
