@@ -13,6 +13,8 @@ use super::world::{Event, World};
 
 /// How long a hub gathers what comes, at most.
 const TURN: Duration = Duration::from_micros(300);
+/// What may wait beside updates and States, bytes: presence, answers.
+const SMALL: usize = 2_000;
 
 /// A machine that a hub runs on, most of the time.
 #[derive(Debug)]
@@ -40,6 +42,11 @@ impl HubHost {
 
     pub(super) fn is_up(&self) -> bool {
         self.runs.is_some()
+    }
+
+    /// The highest epoch of a source that a logger has told this run of the hub; 0 for none.
+    pub(super) fn highest_told(&self, source: &str) -> u64 {
+        self.runs.as_ref().map_or(0, |running| running.wire.highest_told(source))
     }
 }
 
@@ -203,10 +210,12 @@ impl World {
         let client = &self.clients[self.links[link]];
         let most = match client.role {
             Role::Logger(_) => limits.durable_output,
-            Role::Writer(_) | Role::Watcher(_) => limits.every_output,
+            // A State is begun while there is room for something, and may be as large as a body.
+            Role::Writer(_) | Role::Watcher(_) => {
+                limits.every_output.max(limits.latest_output + limits.body as usize)
+            }
         };
-        // One frame more, and what is no update: answers, presence.
-        let most = most + limits.body as usize + 4_096;
+        let most = most + SMALL;
         if queued > most {
             let name = &client.name;
             self.notes.complain(format_args!("{queued} bytes wait for {name}, {most} allowed"));

@@ -29,6 +29,10 @@ impl World {
                 writer.describe(&client.session)
             ));
         }
+        let told = self.hubs[client.hub].highest_told(source);
+        if told > epoch {
+            return Some(format!("{source} is written in epoch {epoch}, a logger has told of {told}"));
+        }
         for (logger, host) in self.loggers.iter().enumerate() {
             let held = host.disk.held(source, epoch);
             if held != newest {

@@ -21,6 +21,8 @@ pub(super) struct Wire {
     /// What each of its numbers stands for.
     sources: BTreeMap<u32, (String, u64)>,
     levels: BTreeMap<(String, u64), Level>,
+    /// The highest epoch of each source that a logger has told it holds.
+    highest: BTreeMap<String, u64>,
     /// The loggers that count, by the connection on which they subscribed.
     followers: BTreeMap<LinkId, usize>,
     /// How far each source was held at some time by every logger that counted then.
@@ -53,6 +55,11 @@ impl Wire {
     /// The connections on which loggers count.
     pub(super) fn followers(&self) -> Vec<LinkId> {
         self.followers.keys().copied().collect()
+    }
+
+    /// The highest epoch of a source that a logger has told it holds; 0 for none.
+    pub(super) fn highest_told(&self, source: &str) -> u64 {
+        self.highest.get(source).copied().unwrap_or(0)
     }
 
     /// A logger on that connection does not count any more.
@@ -108,6 +115,10 @@ impl Wire {
             }
             Packet::Resume(resume) => {
                 self.resumes.remove(&resume.source);
+                if let Some((source, _)) = self.sources.get(&resume.source) {
+                    let highest = self.highest.entry(source.clone()).or_default();
+                    *highest = resume.highest.max(*highest);
+                }
                 notes.trace.line(format_args!("link {link}: a logger holds {resume:?}"));
             }
             Packet::Update(update) if update.replayed => {

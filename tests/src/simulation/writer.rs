@@ -189,6 +189,10 @@ impl Writer {
                 self.enter(notes);
             }
             WriterChange::Raised { to, .. } => self.raised(*to, notes),
+            WriterChange::Refused(refusal) if self.accepted => notes.complain(format_args!(
+                "{} epoch {}: refused after it was accepted: {refusal}",
+                self.plan.source, self.epoch
+            )),
             WriterChange::Refused(refusal) if refusal.outcome == Outcome::Live => {
                 notes.coverage.refused_live += 1;
             }
