@@ -27,8 +27,8 @@ pub struct Info {
     pub rows: Vec<(Kind, u64)>,
     /// Every source, by name.
     pub sources: Vec<SourceInfo>,
-    /// Bytes a day, as the last day of the timeline, or as much as there is of it, would have it; `None` where there is
-    /// too little to tell.
+    /// Bytes a day, as the last day of the timeline, or as much as there is of it, would have it; `None` where that is
+    /// less than a minute, which tells more of the empty file than of its growth.
     pub growth: Option<f64>,
 }
 
@@ -55,6 +55,9 @@ pub struct SourceInfo {
 }
 
 const DAY: i64 = 86_400_000_000_000;
+
+/// What has to be there of a timeline to tell how it grows, nanoseconds.
+const ENOUGH: i64 = 60_000_000_000;
 
 impl Reader {
     /// What the timeline holds.
@@ -106,7 +109,7 @@ impl Reader {
         let (Some(count), Some(since)) = (count, since) else { return Ok(None) };
         let lasted = latest.saturating_sub(since);
         let bytes = size as f64 * count as f64 / (last - first + 1) as f64;
-        Ok((lasted > 0).then(|| bytes * DAY as f64 / lasted as f64))
+        Ok((lasted >= ENOUGH).then(|| bytes * DAY as f64 / lasted as f64))
     }
 
     fn source_infos(&self) -> Result<Vec<SourceInfo>> {
