@@ -67,6 +67,7 @@ pub mod clock;
 pub mod connection;
 pub mod crc;
 pub mod decoder;
+pub mod dialect;
 pub mod encoding;
 pub mod frame;
 pub mod limits;
