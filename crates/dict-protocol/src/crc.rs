@@ -1,6 +1,6 @@
 //! The checksum of frames: CRC-32/ISO-HDLC, the one of Ethernet, zip and Python's `zlib.crc32`.
 //!
-//! The [`crc`] crate's catalogue defines it; `crc32fast` computes it, several times as fast. A test holds them together.
+//! The `crc` crate's catalogue defines it; `crc32fast` computes it, several times as fast. A test holds them together.
 
 /// CRC-32/ISO-HDLC of `bytes`.
 ///
