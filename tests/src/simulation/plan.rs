@@ -117,14 +117,14 @@ impl WatcherPlan {
 /// Limits so small that queues overflow.
 fn limits(rng: &mut Rng) -> Limits {
     Limits {
-        body: 8 << 10,
+        body: 4 << 10,
         greeting_body: 2 << 10,
         greeting: Duration::from_secs(2),
         heartbeat: Duration::from_millis(rng.u64(300..1_500)),
-        dictionary: (8 << 10) - Limits::STATE_OVERHEAD,
+        dictionary: (4 << 10) - Limits::STATE_OVERHEAD,
         latest_output: rng.usize(1_000..6_000),
         every_output: rng.usize(2_000..20_000),
-        durable_output: rng.usize(12_000..40_000),
+        durable_output: rng.usize(7_200..16_000),
         client_output: rng.usize(2_000..20_000),
         spool_updates: *pick(rng, &[8, 40, 1_000]),
         spool: *pick(rng, &[2_000, 10_000, 1_000_000]),
