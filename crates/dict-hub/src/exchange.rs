@@ -3,7 +3,6 @@
 //! A request is passed on at most once. It ends in exactly one reply to the asker: the handler's, or one of the hub's
 //! (nobody handles it, the handler went away, the deadline passed).
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -32,7 +31,17 @@ pub(crate) struct Asked {
     started: Instant,
     deadline: Instant,
     action: Box<str>,
-    value: Value,
+    encoding: Encoding,
+    /// Not decoded: in memory a value may take many times its bytes.
+    payload: Box<[u8]>,
+}
+
+impl Asked {
+    /// What it carries; it was looked at when it came.
+    fn value(&self, limits: &Limits) -> Value {
+        let payload = Payload { encoding: self.encoding, bytes: &self.payload };
+        payload_value(&payload, limits).ok().and_then(Result::ok).unwrap_or(Value::Null)
+    }
 }
 
 /// Who listens, who handles, what was asked.
@@ -69,6 +78,11 @@ impl Exchange {
 
     pub(crate) fn open_requests(&self) -> usize {
         self.asked.len()
+    }
+
+    /// Whether a request is still open, and given up at that time.
+    pub(crate) fn is_due_at(&self, number: u32, at: Instant) -> bool {
+        self.asked.get(&number).is_some_and(|asked| asked.deadline == at)
     }
 
     fn unused_number(&mut self) -> u32 {
@@ -112,23 +126,35 @@ impl Hub {
         self.frame.clear();
         let fields = MessageFields { from: &sender, ..*fields };
         Packet::Message(Message { fields, payload: message.payload }).encode(&mut self.frame);
+        // Taken out: a listener that does not read is ended, and what it leaves behind is answered in other frames.
+        let frame = std::mem::take(&mut self.frame);
         for peer in to {
-            self.deliver(now, peer);
+            self.deliver(now, peer, &frame);
         }
+        self.frame = frame;
         Ok(())
     }
 
-    /// Queues the frame at hand for a connection; one that does not read its messages is ended.
-    fn deliver(&mut self, now: Now, to: PeerIndex) {
+    /// Queues a frame for a connection; one that does not read its messages is ended.
+    fn deliver(&mut self, now: Now, to: PeerIndex, frame: &[u8]) {
         let limit = self.config.limits.every_output;
-        let queued = self.peers[to].connection.output.len() + self.frame.len();
+        let queued = self.peers[to].connection.output.len() + frame.len();
         if queued > limit {
             let what = "number of bytes waiting to be read";
             let error = ConnectionError::Limit { what, value: queued as u64, limit: limit as u64 };
             self.fail(now, to, &error);
         } else {
-            self.peers.append(to, &self.frame);
+            self.peers.append(to, frame);
         }
+    }
+
+    /// The same for a packet.
+    fn deliver_packet(&mut self, now: Now, to: PeerIndex, packet: &Packet<'_>) {
+        let mut frame = std::mem::take(&mut self.frame);
+        frame.clear();
+        packet.encode(&mut frame);
+        self.deliver(now, to, &frame);
+        self.frame = frame;
     }
 
     pub(crate) fn handle(&mut self, from: PeerIndex, handle: &Handle<'_>) {
@@ -136,6 +162,9 @@ impl Hub {
         if !handle.on {
             if let Some(handlers) = self.exchange.handlers.get_mut(handle.action) {
                 handlers.retain(|&handler| handler != from);
+                if handlers.is_empty() {
+                    self.exchange.handlers.remove(handle.action);
+                }
             }
             self.peers[from].handles.retain(|action| &**action != handle.action);
             return;
@@ -174,15 +203,11 @@ impl Hub {
     ) -> Result<(), ConnectionError> {
         let fields = &request.fields;
         let limits = &self.config.limits;
-        let value = match payload_value(&request.payload, limits)? {
-            Ok(value) => value,
-            Err(text) => {
-                self.reply_text(from, fields.id, Status::Refused, &text);
-                return Ok(());
-            }
-        };
-        if self.peers[from].asked >= limits.requests {
-            let text = format!("{} requests of this connection are not answered yet", limits.requests);
+        if let Err(text) = payload_value(&request.payload, limits)? {
+            self.reply_text(from, fields.id, Status::Refused, &text);
+            return Ok(());
+        }
+        if let Some(text) = self.why_not(from, request) {
             self.reply_text(from, fields.id, Status::Refused, &text);
             return Ok(());
         }
@@ -195,17 +220,35 @@ impl Hub {
             started: now.instant,
             deadline: now.instant + wait,
             action: fields.action.into(),
-            value,
+            encoding: request.payload.encoding,
+            payload: request.payload.bytes.into(),
         };
-        self.timers.push(Reverse((asked.deadline, Timer::Request(number))));
-        self.exchange.asked.insert(number, asked);
+        self.set_timer(asked.deadline, Timer::Request(number));
         self.peers[from].asked += 1;
+        self.peers[from].asked_bytes += asked.payload.len();
+        self.exchange.asked.insert(number, asked);
         if fields.action.starts_with('$') {
             self.own_action(now, number);
         } else {
             self.pass_request_on(now, from, number, request);
         }
         Ok(())
+    }
+
+    /// Why a request is refused at once, if it is.
+    fn why_not(&self, from: PeerIndex, request: &Request<'_>) -> Option<String> {
+        let (limits, peer) = (&self.config.limits, &self.peers[from]);
+        let (action, bytes) = (request.fields.action.len(), request.payload.bytes.len());
+        if action > limits.name {
+            Some(format!("an action of {action} bytes is over the limit of {}", limits.name))
+        } else if peer.asked >= limits.requests {
+            Some(format!("{} requests of this connection are not answered yet", limits.requests))
+        } else if peer.asked > 0 && peer.asked_bytes + bytes > limits.request_bytes {
+            let limit = limits.request_bytes;
+            Some(format!("requests of this connection that are not answered yet carry {limit} bytes at most"))
+        } else {
+            None
+        }
     }
 
     fn pass_request_on(&mut self, now: Now, from: PeerIndex, number: u32, request: &Request<'_>) {
@@ -227,10 +270,8 @@ impl Hub {
             asked.handler = Some(self.peers[handler].id);
         }
         let asker = self.peers[from].name.clone();
-        self.frame.clear();
         let fields = RequestFields { id: number, from: &asker, ..*fields };
-        Packet::Request(Request { fields, payload: request.payload }).encode(&mut self.frame);
-        self.deliver(now, handler);
+        self.deliver_packet(now, handler, &Packet::Request(Request { fields, payload: request.payload }));
     }
 
     pub(crate) fn reply(
@@ -267,6 +308,7 @@ impl Hub {
         let Some(asked) = self.exchange.asked.remove(&number) else { return };
         let Some(asker) = self.peers.find(asked.asker) else { return };
         self.peers[asker].asked -= 1;
+        self.peers[asker].asked_bytes -= asked.payload.len();
         let mut encoded = Vec::new();
         let payload = match payload {
             Some(payload) => payload,
@@ -278,9 +320,11 @@ impl Hub {
                 }
             },
         };
-        self.frame.clear();
-        let fields = ReplyFields { id: asked.number, status };
-        Packet::Reply(Reply { fields, payload }).encode(&mut self.frame);
+        let (length, limit) = (payload.bytes.len(), payload_limit(&self.config.limits));
+        if length > limit {
+            let text = format!("an answer of {length} bytes is over the limit of {limit}: ask for less");
+            return self.reply_text(asker, asked.number, Status::Failed, &text);
+        }
         let handler = asked.handler.and_then(|id| self.peers.find(id));
         let to =
             handler.map_or_else(|| self.config.name.clone().into(), |peer| self.peers[peer].name.clone());
@@ -292,7 +336,7 @@ impl Hub {
                     from: &from,
                     to: &to,
                     action: &asked.action,
-                    value: asked.value,
+                    value: asked.value(&self.config.limits),
                     outcome: outcome(status),
                     result: value,
                     duration_ns: u64::try_from(now.instant.since(asked.started).as_nanos())
@@ -300,7 +344,8 @@ impl Hub {
                 },
             );
         }
-        self.deliver(now, asker);
+        let fields = ReplyFields { id: asked.number, status };
+        self.deliver_packet(now, asker, &Packet::Reply(Reply { fields, payload }));
     }
 
     /// Refuses a request before it is one.
@@ -317,9 +362,9 @@ impl Hub {
     }
 
     /// What the asker wanted with a request, and its name.
-    pub(crate) fn asked(&self, number: u32) -> Option<(PeerIndex, &str, &Value)> {
+    pub(crate) fn asked(&self, number: u32) -> Option<(PeerIndex, &str, Value)> {
         let asked = self.exchange.asked.get(&number)?;
-        Some((self.peers.find(asked.asker)?, &asked.action, &asked.value))
+        Some((self.peers.find(asked.asker)?, &asked.action, asked.value(&self.config.limits)))
     }
 
     /// A connection is over: it listens, handles and asks no more.
@@ -375,7 +420,7 @@ fn outcome(status: Status) -> &'static str {
 ///
 /// If it is not what its encoding says: that breaks the protocol.
 fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value, String>, ConnectionError> {
-    let limit = limits.body as usize - Limits::PAYLOAD_OVERHEAD;
+    let limit = payload_limit(limits);
     if payload.bytes.len() > limit {
         return Ok(Err(format!(
             "{} bytes are over the limit of {limit} for what a message carries",
@@ -383,7 +428,7 @@ fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value,
         )));
     }
     // In the hub's own source it stands within two dictionaries.
-    let depth = limits.depth - 2;
+    let depth = limits.depth.saturating_sub(2);
     let malformed = |error: String| ConnectionError::Rule(format!("a malformed payload: {error}"));
     let value = match payload.encoding {
         Encoding::None => Value::Null,
@@ -397,4 +442,9 @@ fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value,
         Encoding::Binary => Value::Binary(payload.bytes.to_vec()),
     };
     Ok(Ok(value))
+}
+
+/// The most that a message, request or reply carries.
+fn payload_limit(limits: &Limits) -> usize {
+    (limits.body as usize).saturating_sub(Limits::PAYLOAD_OVERHEAD)
 }

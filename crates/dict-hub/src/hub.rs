@@ -69,6 +69,9 @@ pub(crate) enum Timer {
     Interval(ConnectionId, SourceId),
 }
 
+/// So few timers are kept whatever they are about.
+const TIMERS: usize = 1_024;
+
 /// The hub: see the [crate's documentation](crate).
 #[derive(Debug)]
 pub struct Hub {
@@ -77,7 +80,9 @@ pub struct Hub {
     pub(crate) sources: Sources,
     pub(crate) exchange: Exchange,
     pub(crate) journal: Journal,
-    pub(crate) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    /// With so many timers those of what is over are thrown away.
+    timers_kept: usize,
     pub(crate) logger: LoggerPresence,
     /// Sources whose acknowledgement, or what their followers lack, is to be looked at when the turn ends.
     pub(crate) due: Vec<SourceId>,
@@ -103,6 +108,7 @@ impl Hub {
             sources: Sources::default(),
             exchange: Exchange::default(),
             timers: BinaryHeap::new(),
+            timers_kept: TIMERS,
             logger: LoggerPresence::Never,
             due: Vec::new(),
             feed: Vec::new(),
@@ -465,9 +471,28 @@ impl Hub {
     fn watch_silence(&mut self, index: PeerIndex) {
         let peer = &mut self.peers[index];
         peer.alarm = peer.connection.deadline();
+        let id = peer.id;
         if let Some(at) = peer.alarm {
-            self.timers.push(Reverse((at, Timer::Silence(peer.id))));
+            self.set_timer(at, Timer::Silence(id));
         }
+    }
+
+    /// Sets a timer. Those of what is over by now are not taken back one by one, but thrown away together when there may
+    /// be as many of them as of the others.
+    pub(crate) fn set_timer(&mut self, at: Instant, timer: Timer) {
+        if self.timers.len() >= self.timers_kept {
+            let Self { timers, peers, sources, exchange, .. } = self;
+            timers.retain(|&Reverse((at, timer))| match timer {
+                Timer::Silence(id) => peers.find(id).is_some_and(|index| peers[index].alarm == Some(at)),
+                Timer::Request(number) => exchange.is_due_at(number, at),
+                Timer::Interval(id, source) => peers.find(id).is_some_and(|index| {
+                    let watcher = sources.find(source).and_then(|source| source.watcher(index));
+                    watcher.is_some_and(|watcher| watcher.queued && watcher.next == at)
+                }),
+            });
+            self.timers_kept = (2 * self.timers.len()).max(TIMERS);
+        }
+        self.timers.push(Reverse((at, timer)));
     }
 
     /// A connection's timer ran out; if there were signs of life meanwhile, it is set anew.
@@ -501,5 +526,44 @@ impl Hub {
         {
             self.due.push(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dict_protocol::frame::Encoding;
+    use dict_protocol::packet::{Payload, Request, RequestFields};
+
+    #[test]
+    fn timers_of_what_is_over_do_not_pile_up() {
+        let now = Now::default();
+        let config = Config { name: "lab".into(), run: 1, product: String::new(), limits: Limits::default() };
+        let mut hub = Hub::new(config, now);
+        let client = hub.open(now, "192.0.2.1:1000");
+        let mut bytes = Vec::new();
+        Packet::Hello(Hello {
+            version_min: VERSION,
+            version_max: VERSION,
+            client_id: [1; 16],
+            time: now.time,
+            max_body: u32::MAX,
+            heartbeat: 0,
+            name: "asker",
+            product: "",
+            credentials: "",
+        })
+        .encode(&mut bytes);
+        hub.receive(now, client, &bytes);
+        for id in 0..10 * TIMERS as u32 {
+            bytes.clear();
+            let payload = Payload { encoding: Encoding::Text, bytes: b"" };
+            let fields = RequestFields { id, deadline: u32::MAX, action: "$nothing", to: "", from: "" };
+            Packet::Request(Request { fields, payload }).encode(&mut bytes);
+            hub.receive(now, client, &bytes);
+            hub.wrote(client, hub.output(client).len());
+        }
+        assert!(!hub.is_ended(client));
+        assert!(hub.timers.len() <= TIMERS);
     }
 }

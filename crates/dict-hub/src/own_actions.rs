@@ -20,7 +20,7 @@ use crate::sources::Source;
 impl Hub {
     pub(crate) fn own_action(&mut self, now: Now, number: u32) {
         let Some((asker, action, value)) = self.asked(number) else { return };
-        let (action, value) = (action.to_owned(), value.clone());
+        let action = action.to_owned();
         match action.as_str() {
             "$sources" => {
                 let pattern = value.as_str().map_or_else(Pattern::all, Pattern::parse);

@@ -81,6 +81,8 @@ pub(crate) struct Peer {
     pub(crate) detached: bool,
     /// Requests that it asked and that are not answered.
     pub(crate) asked: usize,
+    /// The bytes that those carry.
+    pub(crate) asked_bytes: usize,
 }
 
 impl Peer {
@@ -143,6 +145,7 @@ impl Peers {
             handles: Vec::new(),
             detached: false,
             asked: 0,
+            asked_bytes: 0,
         }));
         index
     }

@@ -8,7 +8,6 @@
 //! | the hub's dictionary and its watchers | `live` | `s = live + 1`; else a State, to which `live` jumps |
 //! | a follower (a logger) | what it holds or was sent | `s = position + 1`; a State only if it says what is missing |
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use dict_protocol::change::Patch;
@@ -194,9 +193,9 @@ impl Hub {
         State { end_of_slice: false, ..*state }.encode(&mut self.frame);
         let source = &mut self.sources[state.source];
         for follower in &mut source.followers {
-            let takes = follower
-                .position
-                .is_some_and(|position| missing.first <= position + 1 && position < state.sequence);
+            let takes = follower.position.is_some_and(|position| {
+                missing.first.saturating_sub(1) <= position && position < state.sequence
+            });
             if takes && !source.held {
                 follower.position = Some(state.sequence);
                 self.peers.append(follower.peer, &self.frame);
@@ -249,7 +248,7 @@ impl Hub {
         if now.instant < next {
             watcher.queued = true;
             let connection = self.peers[peer].id;
-            self.timers.push(Reverse((next, Timer::Interval(connection, id))));
+            self.set_timer(next, Timer::Interval(connection, id));
             return;
         }
         self.catch_up(now.instant, peer, id);
@@ -265,48 +264,34 @@ impl Hub {
         let every = watcher.mode == Mode::Every;
         watcher.wait(now);
         self.body.clear();
-        let packet = match (pending, seen) {
-            (Pending::Slots(bits), Some(_)) if !every => {
-                merge(&source.state, &bits, &mut self.body);
-                Packet::Update(Update {
-                    source: id,
-                    sequence,
-                    stamp,
-                    end: false,
-                    end_of_slice: false,
-                    replayed: false,
-                    patch: &self.body,
-                })
+        let (end, end_of_slice, replayed) = (false, false, false);
+        if let (Pending::Slots(bits), Some(_), false) = (pending, seen, every) {
+            merge(&source.state, &bits, &mut self.body);
+            // Keys that are gone may be more by now than there ever were at once.
+            if self.body.len() <= self.config.limits.dictionary {
+                let patch = &self.body;
+                let update = Update { source: id, sequence, stamp, end, end_of_slice, replayed, patch };
+                return self.peers.send(peer, &Packet::Update(update));
             }
-            (_, seen) => {
-                source.state.encode(&mut self.body);
-                // One that wants every update is told which ones it did not get.
-                let missing = seen.filter(|&seen| every && seen < sequence).map(|seen| MissingFrom {
-                    first: seen + 1,
-                    since: Time::default(),
-                    reason: GapReason::LinkLost,
-                });
-                let (end_of_slice, replayed) = (false, false);
-                let dictionary = &self.body;
-                Packet::State(State {
-                    source: id,
-                    sequence,
-                    stamp,
-                    missing,
-                    end_of_slice,
-                    replayed,
-                    dictionary,
-                })
-            }
-        };
-        self.peers.send(peer, &packet);
+            self.body.clear();
+        }
+        source.state.encode(&mut self.body);
+        // One that wants every update is told which ones it did not get.
+        let missing = seen.filter(|&seen| every && seen < sequence).map(|seen| MissingFrom {
+            first: seen + 1,
+            since: Time::default(),
+            reason: GapReason::LinkLost,
+        });
+        let dictionary = &self.body;
+        let state = State { source: id, sequence, stamp, missing, end_of_slice, replayed, dictionary };
+        self.peers.send(peer, &Packet::State(state));
     }
 }
 
 impl Source {
     /// Whether the hub's dictionary takes an update of this sequence.
     fn takes(&self, sequence: u64) -> bool {
-        !self.replay && sequence == self.live + 1
+        !self.replay && self.live.checked_add(1) == Some(sequence)
     }
 }
 

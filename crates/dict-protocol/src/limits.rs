@@ -31,6 +31,8 @@ pub struct Limits {
     pub handlers: usize,
     /// Requests of one connection that are not answered yet.
     pub requests: usize,
+    /// Bytes that those carry; one alone may carry as much as fits in a frame.
+    pub request_bytes: usize,
     /// The longest deadline of a request.
     pub deadline: Duration,
     /// Output queued for a `latest` subscriber, beyond which its updates are merged.
@@ -89,6 +91,7 @@ impl Default for Limits {
             subscriptions: 1_000,
             handlers: 1_000,
             requests: 1_000,
+            request_bytes: 16 << 20,
             deadline: Duration::from_secs(3_600),
             latest_output: 256 << 10,
             every_output: 4 << 20,

@@ -302,7 +302,7 @@ impl Mirrored {
     /// The updates in whose place `state` stands, as far as this watcher might have seen them.
     fn missed_by(&self, state: &State<'_>) -> Option<RangeInclusive<u64>> {
         let first = match (self.sequence(), state.missing) {
-            (Some(before), _) => before + 1,
+            (Some(before), _) => before.saturating_add(1),
             (None, Some(missing)) => missing.first,
             // An older epoch was watched, so this one would have been.
             (None, None) if self.held.is_some() => 1,
