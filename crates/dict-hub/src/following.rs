@@ -28,9 +28,11 @@ impl Hub {
     /// A logger tells what it holds.
     pub(crate) fn resume(&mut self, now: Now, from: PeerIndex, resume: Resume) {
         let Some(source) = self.sources.find(resume.source) else { return };
+        // Whatever a logger says, a writer is not told of updates that it never made: it would end its connection.
+        let newest = source.newest;
         let Some(follower) = source.follower(from) else { return };
         follower.position = Some(resume.after);
-        follower.committed = resume.after;
+        follower.committed = resume.after.min(newest);
         self.mark_due(resume.source);
         self.learn_highest(now, resume.source, resume.highest);
     }

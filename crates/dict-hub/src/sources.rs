@@ -249,6 +249,10 @@ impl Sources {
             if name.current == Some(id) {
                 name.current = None;
             }
+            // Of a name that was only ever replayed, nothing is to be known.
+            if name.current.is_none() && name.replays.is_empty() && name.last_live == 0 {
+                self.names.remove(&source.name);
+            }
         }
         Some(source)
     }

@@ -4,12 +4,14 @@
 //! list per connection and is sent when its output has room, read from the hub's dictionaries at that moment. So a slow
 //! subscriber costs a mark a key, and a subscription to everything does not queue everything at once.
 
+use std::collections::HashSet;
+
 use dict_protocol::packet::{Current, ErrorCode, Mode, Packet, Subscribe};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now};
 
 use crate::hub::Hub;
-use crate::peers::{Due, PeerIndex, Subscription};
+use crate::peers::{Due, Peer, PeerIndex, Subscription};
 use crate::sources::{Follower, Pending, SourceId, Watcher};
 
 /// The code of the frame kind Subscribe, for errors that are about one.
@@ -79,28 +81,44 @@ impl Hub {
 
     /// After a subscription in `mode` was taken away: each source goes on in the mode that is left for it, or not at all.
     fn forget_subscription(&mut self, now: Instant, peer: PeerIndex, mode: Mode) {
-        if mode == Mode::Messages {
-            if !self.peers[peer].subscriptions.iter().any(|other| other.mode == Mode::Messages) {
-                self.exchange.unlisten(peer);
-            }
-            return;
+        if mode == Mode::Messages
+            && !self.peers[peer].subscriptions.iter().any(|other| other.mode == Mode::Messages)
+        {
+            self.exchange.unlisten(peer);
         }
-        for id in self.peers[peer].watches.clone() {
-            let left = self.wanted(id, peer);
-            if let Some((mode, interval)) = left {
-                if self.sources[id].watcher(peer).is_some_and(|watcher| watcher.mode != mode)
-                    || (mode != Mode::Durable && self.sources[id].follower(peer).is_some())
-                {
-                    self.unwatch(id, peer);
-                    self.join(now, id, peer, mode, interval);
-                }
-            } else {
-                self.unwatch(id, peer);
-                self.peers[peer].watches.retain(|&watched| watched != id);
+        let (mut left, mut kept) = (HashSet::new(), Vec::new());
+        let mut again = Vec::new();
+        for id in std::mem::take(&mut self.peers[peer].watches) {
+            let wanted = self.wanted(id, peer);
+            if wanted.is_some_and(|(mode, _)| self.has_joined(id, peer, mode)) {
+                kept.push(id);
+                continue;
             }
+            self.unwatch(id, peer);
+            left.insert(id);
+            again.extend(wanted.map(|(mode, interval)| (id, mode, interval)));
+        }
+        let Peer { watches, due, subscriptions, .. } = &mut self.peers[peer];
+        *watches = kept;
+        // One that does not read must not grow this list by subscribing again and again.
+        due.retain(|due| match due {
+            Due::Source(id) => !left.contains(id),
+            Due::Current(id) => subscriptions.iter().any(|subscription| subscription.id == *id),
+        });
+        for (id, mode, interval) in again {
+            self.join(now, id, peer, mode, interval);
         }
         if mode == Mode::Durable {
             self.loggers_changed();
+        }
+    }
+
+    /// Whether a connection is sent a source in that mode.
+    fn has_joined(&mut self, id: SourceId, peer: PeerIndex, mode: Mode) -> bool {
+        let Some(source) = self.sources.find(id) else { return false };
+        match mode {
+            Mode::Durable => source.follower(peer).is_some(),
+            _ => source.watcher(peer).is_some_and(|watcher| watcher.mode == mode),
         }
     }
 
@@ -205,6 +223,7 @@ impl Hub {
                 && resume.peer == Some(peer)
             {
                 resume.peer = None;
+                self.peers[peer].reserved -= std::mem::take(&mut resume.reserved);
             }
             self.mark_due(id);
         }
