@@ -13,11 +13,12 @@
 //!
 //! What loggers have not committed is kept in a bounded spool; what falls out of it is a gap, as everywhere.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use dict_protocol::change::{Patch, PatchBuilder};
-use dict_protocol::encoding::messagepack::DictionaryBytes;
+use dict_protocol::encoding::EncodeError;
+use dict_protocol::encoding::messagepack::{self, DictionaryBytes};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{Level, MissingFrom, State, Update};
 use dict_protocol::raw::RawDictionary;
@@ -150,6 +151,20 @@ impl Event<'_> {
     }
 }
 
+/// Puts a text in the place of whatever takes most of an event: as MessagePack a message may be larger than it was, and
+/// a request stands in one event with its result.
+fn leave_largest_out(details: &mut Value, depth: usize) {
+    let Value::Dictionary(details) = details else { return };
+    let size = |value: &Value| {
+        let mut bytes = Vec::new();
+        messagepack::encode(value, depth, &mut bytes).map_or(usize::MAX, |()| bytes.len())
+    };
+    let sizes = details.iter().map(|(key, value)| (size(value), key));
+    if let Some((bytes, key)) = sizes.max().map(|(bytes, key)| (bytes, key.to_owned())) {
+        details.insert(key, Value::from(format!("left out: {bytes} bytes are too many for a row")));
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     sequence: u64,
@@ -170,6 +185,8 @@ pub(crate) struct Journal {
     /// The last one that every logger has.
     logged: u64,
     ended: bool,
+    /// The kinds of events in the source's state, and the bytes of each.
+    held: BTreeMap<&'static str, usize>,
     limits: Limits,
     /// Notes whose request is answered when they are logged: sequence, request.
     pub(crate) notes: VecDeque<(u64, u32)>,
@@ -178,6 +195,9 @@ pub(crate) struct Journal {
 impl Journal {
     /// Events kept for loggers that are away.
     const EVENTS: usize = 100_000;
+
+    /// More than it takes to remove every kind of event from the source's state.
+    const REMOVALS: usize = 128;
 
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
@@ -188,6 +208,7 @@ impl Journal {
             passed_on: 0,
             logged: 0,
             ended: false,
+            held: BTreeMap::new(),
             limits,
             notes: VecDeque::new(),
         }
@@ -201,13 +222,43 @@ impl Journal {
     /// Takes an event in; it goes to subscribers before the call that caused it is over.
     pub(crate) fn event(&mut self, time: Time, event: Event<'_>) {
         let (kind, details) = event.into_entry();
+        let parts = details.len();
+        let mut details = Value::Dictionary(details);
+        let most = self.most_bytes();
+        // What came over the wire was within the depth, and nothing else in an event nests.
+        let Ok(mut patch) = self.patch(&[], kind, &details) else { return };
+        for _ in 0..parts {
+            if patch.len() <= most {
+                break;
+            }
+            leave_largest_out(&mut details, self.limits.depth);
+            let Ok(smaller) = self.patch(&[], kind, &details) else { return };
+            patch = smaller;
+        }
+        self.held.insert(kind, patch.len());
+        if self.held.values().sum::<usize>() > most {
+            // The events before it, of other kinds, are no more shown as the source's state: all of it has to fit a frame.
+            let others: Vec<&str> = self.held.keys().copied().filter(|&other| other != kind).collect();
+            let Ok(alone) = self.patch(&others, kind, &details) else { return };
+            self.held.retain(|&other, _| other == kind);
+            patch = alone;
+        }
+        self.push(time, patch, false);
+    }
+
+    /// The most that an event takes, with what removes the others.
+    fn most_bytes(&self) -> usize {
+        let frame = (self.limits.body as usize).saturating_sub(Limits::STATE_OVERHEAD);
+        frame.min(self.limits.dictionary).saturating_sub(Self::REMOVALS)
+    }
+
+    fn patch(&self, remove: &[&str], kind: &str, details: &Value) -> Result<Vec<u8>, EncodeError> {
         let mut patch = Vec::new();
         let mut builder = PatchBuilder::new(self.limits.depth, &mut patch);
-        let written = builder.set(kind, &Value::Dictionary(details)).and_then(|()| builder.finish());
-        // What came over the wire was within the depth, and nothing else in an event nests.
-        if written.is_ok() {
-            self.push(time, patch, false);
-        }
+        builder.remove_all(remove.iter().copied())?;
+        builder.set(kind, details)?;
+        builder.finish()?;
+        Ok(patch)
     }
 
     /// The last event there will be: nothing of this run is missing after it.
