@@ -1,5 +1,6 @@
 //! The hub's rules, packet by packet.
 
+mod abuse;
 mod lab;
 
 use std::time::Duration;
