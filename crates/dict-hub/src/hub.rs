@@ -264,6 +264,11 @@ impl Hub {
         self.peers.find(id).is_none_or(|index| self.peers[index].connection.phase() == Phase::Ended)
     }
 
+    /// Whether a connection follows sources as a logger: what it still says are acknowledgements.
+    pub fn is_logger(&self, id: ConnectionId) -> bool {
+        self.peers.find(id).is_some_and(|index| self.peers[index].is_logger())
+    }
+
     /// The next notice for whoever runs the hub.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()

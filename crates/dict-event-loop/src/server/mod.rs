@@ -14,6 +14,8 @@
 
 mod node;
 mod party;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -18,6 +18,9 @@ use crate::token::Token;
 /// Rounds between the hub and its local parties in one turn; what is left goes on in the next.
 const ROUNDS: usize = 32;
 
+/// Between the end of a party's local connection and the next: one that fails each time must not keep the loop busy.
+const REJOIN: Duration = Duration::from_millis(100);
+
 /// How long a server that is being stopped waits for what its parties and its loggers still have to do.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -47,8 +50,8 @@ enum Stage {
 
 struct Guest {
     party: Box<dyn Party + Send>,
-    /// It is to be joined to the hub, and is not.
-    wants_local: bool,
+    /// When it is to be joined to the hub; `None` if it is, or need not be.
+    joins_at: Option<Instant>,
     /// It takes input, as it was last told.
     takes_input: bool,
 }
@@ -99,7 +102,8 @@ impl Node {
     }
 
     pub(super) fn add(&mut self, party: Box<dyn Party + Send>, local: bool) -> usize {
-        self.guests.push(Guest { party, wants_local: local, takes_input: true });
+        let joins_at = local.then(Instant::default);
+        self.guests.push(Guest { party, joins_at, takes_input: true });
         self.guests.len() - 1
     }
 
@@ -110,7 +114,7 @@ impl Node {
     /// Joins every party that wants it, and is not joined, to the hub: at the start, and again if that connection failed.
     fn join_locals(&mut self, now: Now) {
         for guest in 0..self.guests.len() {
-            if std::mem::replace(&mut self.guests[guest].wants_local, false) {
+            if self.guests[guest].joins_at.take_if(|at| *at <= now.instant).is_some() {
                 let stream = self.new_stream();
                 let connection = self.hub.open(now, "this process");
                 self.locals.insert(connection, (guest, stream));
@@ -175,7 +179,7 @@ impl Node {
             self.ways.remove(&stream);
             self.hub.closed(now, id, "ended");
             guest.party.closed(now, stream, "the hub ended the connection");
-            guest.wants_local = true;
+            guest.joins_at = Some(now.instant + REJOIN);
         }
         count > 0
     }
@@ -218,7 +222,7 @@ impl Node {
                     self.locals.remove(&id);
                     self.ways.remove(&stream);
                     party.closed(now, stream, "ended");
-                    self.guests[guest].wants_local = true;
+                    self.guests[guest].joins_at = Some(now.instant + REJOIN);
                 }
                 count > 0
             }
@@ -268,9 +272,9 @@ impl Node {
                 for listener in self.listeners.drain(..) {
                     io.stop_listening(listener);
                 }
-                // Writers keep what is not acknowledged; acknowledgements of what came in still go out.
+                // Writers keep what is not acknowledged; acknowledgements of what came in still come and go out.
                 for (&token, owner) in &self.owners {
-                    if matches!(owner, Owner::Hub(_)) {
+                    if matches!(owner, Owner::Hub(id) if !self.hub.is_logger(*id)) {
                         io.pause_reading(token);
                     }
                 }
@@ -396,8 +400,9 @@ impl Application for Node {
     fn next_timeout(&self) -> Option<Instant> {
         let parties = self.guests.iter().filter_map(|guest| guest.party.poll_timeout());
         let stage = match self.stage {
+            Stage::Running => self.guests.iter().filter_map(|guest| guest.joins_at).min(),
             Stage::Finishing(deadline) => Some(deadline),
-            Stage::Running | Stage::Stopped => None,
+            Stage::Stopped => None,
         };
         parties.chain(self.hub.poll_timeout()).chain(stage).min()
     }
