@@ -209,6 +209,7 @@ impl Watches {
         self.routes.clear();
         for watch in self.watches.values_mut() {
             watch.is_current = false;
+            watch.owes_current = false;
             for source in mirror.iter() {
                 if watch.pattern.matches(source.name()) {
                     watch.presence(&source.name().into(), source);
@@ -444,6 +445,16 @@ mod tests {
         assert_eq!(fixture.take(), ["source", "update 1", "missed 2..=5", "state 5", "Current"]);
         fixture.update();
         assert_eq!(fixture.take(), ["update 6"]);
+    }
+
+    #[test]
+    fn current_is_not_told_of_a_connection_that_is_gone() {
+        let mut fixture = Fixture::new(Mode::Every);
+        (0..5).for_each(|_| fixture.update());
+        fixture.watches.current(ID);
+        fixture.mirror.disconnected("gone");
+        fixture.watches.disconnected(&fixture.mirror);
+        assert_eq!(fixture.take(), ["source", "update 1", "source", "missed 2..=5", "state 5"]);
     }
 
     #[test]
