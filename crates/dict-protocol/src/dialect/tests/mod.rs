@@ -1,6 +1,8 @@
 //! Every dialect against what was recorded off the original programs, against damage, and against Python.
 
 mod hostile;
+#[cfg(all(feature = "properties", feature = "std"))]
+mod properties;
 #[cfg(feature = "std")]
 mod python;
 mod recordings;
