@@ -58,6 +58,12 @@ pub(crate) struct RecordArguments {
     /// Read the options from a file (not supported yet)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Begin a new file after a time or size, such as 1d or 8GB (not supported yet)
+    #[arg(long, value_name = "TIME|SIZE")]
+    pub(crate) rotate: Option<String>,
+    /// Delete files older than this, such as 30d (not supported yet)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) keep: Option<String>,
     /// Record this machine's own processor load, memory and network besides, and print each change
     #[arg(long, conflicts_with = "connect")]
     pub(crate) demo: bool,

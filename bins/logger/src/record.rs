@@ -18,6 +18,10 @@ pub(crate) fn run(arguments: &RecordArguments) -> Result<()> {
             UsageError("--config is not supported yet: give the options on the command line".into()).into()
         );
     }
+    if arguments.rotate.is_some() || arguments.keep.is_some() {
+        let text = "--rotate and --keep are not supported yet: a timeline is one file, and keeps everything";
+        return Err(UsageError(text.into()).into());
+    }
     let logger = start(arguments)?;
     let path = &arguments.timeline.timeline;
     if !arguments.quiet {

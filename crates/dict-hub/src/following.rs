@@ -4,13 +4,19 @@
 //! Resume is open per source, for the follower furthest behind that has room, and the room is kept free until the slice
 //! has come. At the other levels nobody has it: the follower gets the hub's State, which says what is missing.
 
+use std::time::Duration;
+
+use dict_protocol::connection::ConnectionError;
 use dict_protocol::packet::{Ack, Level, MissingFrom, Packet, Resume, Source as SourcePacket, State, Update};
 use dict_protocol::record::GapReason;
 use dict_protocol::time::{Now, Time};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, Timer};
 use crate::peers::PeerIndex;
 use crate::sources::{OpenResume, Source, SourceId, Writer};
+
+/// Heartbeats that a writer may take to answer a Resume: a slow link has to carry what was queued before the answer.
+const SLICE_HEARTBEATS: u32 = 12;
 
 impl Hub {
     /// A logger has committed.
@@ -97,10 +103,34 @@ impl Hub {
             Writer::Peer(writer) => {
                 let resume = Resume { source: id, after, highest: 0, updates, bytes };
                 self.peers.send(writer, &Packet::Resume(resume));
+                source.heard = now.instant;
+                self.set_timer(now.instant + self.slice_patience(), Timer::Slice(id));
             }
             Writer::Hub => self.replay_journal(now, after),
             Writer::Nobody => {}
         }
+    }
+
+    /// How long a writer may send nothing of a source that it was asked for.
+    fn slice_patience(&self) -> Duration {
+        self.config.limits.heartbeat * SLICE_HEARTBEATS
+    }
+
+    /// A writer that does not answer a Resume would hold up its source's loggers, and a replay the newer epochs too.
+    pub(crate) fn check_slice(&mut self, now: Now, id: SourceId) {
+        let patience = self.slice_patience();
+        let Some(source) = self.sources.find(id) else { return };
+        let (Some(_), Writer::Peer(writer)) = (source.resume, source.writer) else { return };
+        let until = source.heard + patience;
+        if now.instant < until {
+            return self.set_timer(until, Timer::Slice(id));
+        }
+        let text = format!(
+            "a Resume of source {id} ({}) was not answered for {} s",
+            source.name,
+            patience.as_secs()
+        );
+        self.fail(now, writer, &ConnectionError::Rule(text));
     }
 
     /// Gives followers of a source whose writer keeps nothing the dictionary as it is, and says what is missing.

@@ -67,6 +67,8 @@ pub(crate) enum Timer {
     Request(u32),
     /// A watcher's interval is over.
     Interval(ConnectionId, SourceId),
+    /// A source's writer may not be answering a Resume.
+    Slice(SourceId),
 }
 
 /// So few timers are kept whatever they are about.
@@ -200,6 +202,7 @@ impl Hub {
                 Timer::Silence(id) => self.check_silence(now, at, id),
                 Timer::Request(id) => self.check_request(now, id),
                 Timer::Interval(id, source) => self.interval_over(id, source),
+                Timer::Slice(id) => self.check_slice(now, id),
             }
         }
         self.settle(now);
@@ -494,6 +497,7 @@ impl Hub {
                     let watcher = sources.find(source).and_then(|source| source.watcher(index));
                     watcher.is_some_and(|watcher| watcher.queued && watcher.next == at)
                 }),
+                Timer::Slice(id) => sources.find(id).is_some_and(|source| source.resume.is_some()),
             });
             self.timers_kept = (2 * self.timers.len()).max(TIMERS);
         }

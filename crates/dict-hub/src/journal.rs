@@ -23,7 +23,7 @@ use dict_protocol::limits::Limits;
 use dict_protocol::packet::{Level, MissingFrom, State, Update};
 use dict_protocol::raw::RawDictionary;
 use dict_protocol::record::{GapReason, Stamp};
-use dict_protocol::time::{Now, Time};
+use dict_protocol::time::{Instant, Now, Time};
 use dict_protocol::value::{Dictionary, Value};
 
 use crate::hub::Hub;
@@ -426,6 +426,7 @@ impl Source {
             watchers: Vec::new(),
             followers: Vec::new(),
             resume: None,
+            heard: Instant::default(),
             held: false,
             acked: 0,
             announce_ack: false,

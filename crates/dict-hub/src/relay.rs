@@ -38,6 +38,7 @@ impl Hub {
         if source.takes(update.sequence) && !source.state.would_fit(&patch, most) {
             return Err(too_large(source.state.would_be(&patch), most));
         }
+        source.heard = now.instant;
         let stamp = self.stamp(now, from, update.stamp.writer_time);
         self.pass_on(now, &Update { stamp, ..*update }, &patch);
         if update.end_of_slice {
@@ -61,9 +62,8 @@ impl Hub {
         if !size.fits(most) {
             return Err(too_large(size, most));
         }
-        if self.sources.written_by(state.source, from)?.is_none() {
-            return Ok(());
-        }
+        let Some(source) = self.sources.written_by(state.source, from)? else { return Ok(()) };
+        source.heard = now.instant;
         let stamp = self.stamp(now, from, state.stamp.writer_time);
         self.pass_state_on(&State { stamp, ..*state }, &whole);
         match state.missing {

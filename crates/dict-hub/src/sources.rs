@@ -137,11 +137,13 @@ pub(crate) struct Source {
     pub(crate) watchers: Vec<Watcher>,
     pub(crate) followers: Vec<Follower>,
     pub(crate) resume: Option<OpenResume>,
+    /// When its writer last sent something of it, or was asked for something.
+    pub(crate) heard: Instant,
     /// An older epoch's rest goes to followers first.
     pub(crate) held: bool,
     /// The last acknowledgement sent to its writer.
     pub(crate) acked: u64,
-    /// Its writer was just accepted: the acknowledgement is sent even where it is 0 or was sent before.
+    /// Its writer was just accepted: the acknowledgement is sent even where it was sent before.
     pub(crate) announce_ack: bool,
     /// Its acknowledgement, or what its followers lack, is to be looked at when the turn ends.
     pub(crate) due: bool,

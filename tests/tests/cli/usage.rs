@@ -41,6 +41,8 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("logger", &["--listen", "127.0.0.1:0?prefix=a"], "a prefix is for links to connect to"),
         ("logger", &["--connect", "127.0.0.1?nonsense=1"], "unknown option"),
         ("logger", &["--config", "x.toml"], "--config is not supported yet"),
+        ("logger", &["--rotate", "1d"], "--rotate and --keep are not supported yet"),
+        ("logger", &["--keep", "30d"], "--rotate and --keep are not supported yet"),
         ("logger", &["--demo", "--connect", "127.0.0.1"], "cannot be used with"),
         ("logger", &["show", "--since", "yesterday"], "not a time"),
         ("logger", &["show", "--kind", "changes"], "there is no kind \"changes\""),

@@ -478,3 +478,31 @@ fn a_second_subscription_shows_the_state_again_and_skips_no_update() {
     lab.update(&writer, source, 2, &[("V", 2)], &[]);
     assert_eq!(lab.told(&mut watcher), ["Update 1 V=1", "State 1 V=1", "Update 2 V=2", "Current 2"]);
 }
+
+#[test]
+fn a_replay_that_never_comes_holds_its_source_up_for_a_time_only() {
+    let mut lab = Lab::new();
+    let mut writer = lab.client("writer", 1);
+    let mut idler = lab.client("idler", 2);
+    let mut logger = lab.client("logger", 3);
+    lab.subscribe(&logger, 1, Mode::Durable, "");
+    lab.told(&mut writer);
+    let replay = Announce { newest: 5, replay: true, ..announcement("psu", 3, Level::Logged) };
+    lab.send(&idler, &Packet::Announce(replay));
+    let source = lab.announce(&mut writer, "psu", 10, Level::Logged);
+    lab.update(&writer, source, 1, &[("V", 1)], &[]);
+    lab.told(&mut logger);
+    lab.resume(&logger, source - 1, 0);
+    lab.resume(&logger, source, 0);
+    assert_eq!(lab.told(&mut logger), [""; 0]);
+    for _ in 0..13 {
+        lab.pass(Duration::from_secs(5));
+        for client in [&writer, &idler, &logger] {
+            ping(&mut lab, client);
+        }
+    }
+    assert!(lab.hub.is_ended(idler.id), "twelve heartbeats without an answer");
+    assert!(lab.told(&mut idler).iter().any(|told| told == "Error Protocol"));
+    let told = lab.told(&mut writer);
+    assert!(told.iter().any(|told| told == "Resume after 0"), "{told:?}");
+}
