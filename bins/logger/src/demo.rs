@@ -39,24 +39,23 @@ pub(crate) fn check(timeline: &Timeline) -> Result<()> {
     }
 }
 
-/// Runs the logger with its two publishers until Ctrl-C.
+/// Runs the logger with its two publishers until it is asked to `stop`.
 ///
 /// They end first, so that the logger still takes their last values; the printer ends last, so that it tells of them.
-pub(crate) fn run(logger: Logger, path: &Path, quiet: bool) -> Result<()> {
+pub(crate) fn run(logger: Logger, path: &Path, quiet: bool, stop: &Stop) -> Result<()> {
     let hub = reachable(*logger.addresses().first().context("a demo has to listen somewhere")?);
     let reader = Reader::open(path)?;
     let start = reader.last_n()?;
     let handle = logger.handle();
-    let stop = Stop::on_interrupt()?;
     let all_is_committed = Stop::new();
 
     let printer = (!quiet).then(|| {
         let committed = all_is_committed.clone();
-        spawn("printer", &stop, move || print(&reader, start, &committed))
+        spawn("printer", stop, move || print(&reader, start, &committed))
     });
     let publishers = [
-        spawn("cpu", &stop, publisher(hub, CPU, processor(), &stop))?,
-        spawn("memory", &stop, publisher(hub, MEMORY, memory(), &stop))?,
+        spawn("cpu", stop, publisher(hub, CPU, processor(), stop))?,
+        spawn("memory", stop, publisher(hub, MEMORY, memory(), stop))?,
     ];
     let supervisor = thread::spawn(move || {
         let ended = publishers.map(join);

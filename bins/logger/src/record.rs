@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use dict_cli::{Stdout, UsageError, on_interrupt};
+use dict_cli::{Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
 use dict_timeline::{Options, Timeline};
@@ -24,18 +24,17 @@ pub(crate) fn run(arguments: &RecordArguments) -> Result<()> {
     }
     let logger = start(arguments)?;
     let path = &arguments.timeline.timeline;
+    // Before it says that it listens: who reads that may well end it at once.
+    let (stop, handle) = (Stop::new(), logger.handle());
+    let (asked, is_demo) = (stop.clone(), arguments.demo);
+    on_interrupt(move || if is_demo { asked.ask() } else { handle.stop() })?;
     if !arguments.quiet {
         dict_cli::print_listening(logger.addresses())?;
         let mut out = Stdout::new();
         writeln!(out, "recording in {}", path.display())?;
         out.flush()?;
     }
-    if arguments.demo {
-        return demo::run(logger, path, arguments.quiet);
-    }
-    let handle = logger.handle();
-    on_interrupt(move || handle.stop())?;
-    logger.run(path)
+    if is_demo { demo::run(logger, path, arguments.quiet, &stop) } else { logger.run(path) }
 }
 
 fn start(arguments: &RecordArguments) -> Result<Logger> {

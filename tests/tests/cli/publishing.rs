@@ -119,6 +119,23 @@ fn a_bad_line_ends_with_what_is_acknowledged() {
 }
 
 #[test]
+fn ctrl_c_ends_with_what_is_acknowledged() {
+    let lab = Lab::new();
+    let mut publish = dictwire_tests::programs::command("dict-client");
+    publish.args(lab.client_arguments(&["publish", "psu", "--stdin", "--ack", "none"]));
+    publish.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut publish = publish.spawn().expect("it starts");
+    let mut stdin = publish.stdin.take().expect("it is piped");
+    std::io::Write::write_all(&mut stdin, b"{\"a\": 1}\n").expect("it reads");
+    while !lab.try_client(&["get", "psu"]).status.success() {}
+    let kill = std::process::Command::new("kill").args(["-INT", &publish.id().to_string()]).status();
+    assert!(kill.expect("kill runs").success());
+    let output = publish.wait_with_output().expect("it is our child");
+    fails(&output, 1, "interrupted; the last acknowledged line is 1");
+    drop(stdin);
+}
+
+#[test]
 fn it_waits_for_the_level_that_was_asked_for() {
     let lab = Lab::new();
     for level in ["none", "received", "logged"] {
