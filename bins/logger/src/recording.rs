@@ -34,6 +34,8 @@ struct Link {
     address: String,
     session: Session,
     stream: Option<StreamId>,
+    /// It was not reached when last tried, and that was told.
+    unreachable: bool,
 }
 
 /// See the [module](self).
@@ -68,6 +70,7 @@ impl Recording {
                 address,
                 session: subscribed(settings),
                 stream: None,
+                unreachable: false,
             })
             .collect();
         Self {
@@ -199,6 +202,7 @@ impl Party for Recording {
         self.streams.insert(stream, place);
         let link = &mut self.links[place];
         link.stream = Some(stream);
+        link.unreachable = false;
         link.session.connected(now);
     }
 
@@ -235,7 +239,13 @@ impl Party for Recording {
 
     fn link_failed(&mut self, link: usize, error: &str) {
         let place = self.place(Origin::Link(link));
-        tracing::warn!(address = %self.links[place].address, %error, "cannot reach hub; trying again");
+        let link = &mut self.links[place];
+        // It is tried several times a second at first: once is enough to be told of.
+        if std::mem::replace(&mut link.unreachable, true) {
+            tracing::debug!(address = %link.address, %error, "cannot reach hub yet");
+        } else {
+            tracing::warn!(address = %link.address, %error, "cannot reach hub; trying until it is there");
+        }
     }
 
     fn takes_input(&self) -> bool {
