@@ -5,6 +5,7 @@
 //! does the recorder answer the hubs.
 
 use std::collections::{HashMap, VecDeque};
+use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,17 @@ const UNDER_WAY: usize = 2;
 /// A batch of so many entries waits no longer.
 const LARGE: usize = 5_000;
 
+/// Where the link to this process's own hub stands.
+const LOCAL: usize = 0;
+
+/// Which link a stream of this origin is for.
+const fn place(origin: Origin) -> usize {
+    match origin {
+        Origin::Local => LOCAL,
+        Origin::Link(remote) => LOCAL + 1 + remote,
+    }
+}
+
 /// The committer, shared with whoever closes it in the end.
 pub(crate) type SharedCommitter = Arc<Mutex<Option<Committer>>>;
 
@@ -41,6 +53,7 @@ struct Link {
 /// See the [module](self).
 pub(crate) struct Recording {
     recorder: Recorder,
+    /// The one to this process's own hub stands first.
     links: Vec<Link>,
     /// Which link a stream is of.
     streams: HashMap<StreamId, usize>,
@@ -53,17 +66,15 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// A recording of the hub of this process, if `local`, and of those at the `remote` (prefix, address) links.
+    /// A recording of the hub of this process, and of those at the `remote` (prefix, address) links.
     pub(crate) fn new(
         mut recorder: Recorder,
         settings: &Settings,
-        local: bool,
         remote: &[(String, String)],
         committer: SharedCommitter,
     ) -> Self {
-        let own = local.then(|| (String::new(), "this process".to_owned()));
-        let links = own
-            .into_iter()
+        let own = (String::new(), "this process".to_owned());
+        let links = iter::once(own)
             .chain(remote.iter().cloned())
             .map(|(prefix, address)| Link {
                 index: recorder.add_link(&prefix),
@@ -82,15 +93,6 @@ impl Recording {
             refused: None,
             ready: VecDeque::new(),
             finishing: false,
-        }
-    }
-
-    /// Which of the links a stream of this origin is for: the local one stands first.
-    fn place(&self, origin: Origin) -> usize {
-        let locals = self.links.iter().filter(|link| link.address == "this process").count();
-        match origin {
-            Origin::Local => 0,
-            Origin::Link(place) => locals + place,
         }
     }
 
@@ -198,7 +200,7 @@ fn subscribed(settings: &Settings) -> Session {
 
 impl Party for Recording {
     fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, _: &str) {
-        let place = self.place(origin);
+        let place = place(origin);
         self.streams.insert(stream, place);
         let link = &mut self.links[place];
         link.stream = Some(stream);
@@ -238,7 +240,7 @@ impl Party for Recording {
     }
 
     fn link_failed(&mut self, link: usize, error: &str) {
-        let place = self.place(Origin::Link(link));
+        let place = place(Origin::Link(link));
         let link = &mut self.links[place];
         // It is tried several times a second at first: once is enough to be told of.
         if std::mem::replace(&mut link.unreachable, true) {
@@ -290,10 +292,8 @@ impl Party for Recording {
     fn is_finished(&mut self, _: Now) -> bool {
         if !std::mem::replace(&mut self.finishing, true) {
             // Other hubs send no more; what they sent is still committed. The own one ends after that.
-            for place in 0..self.links.len() {
-                if self.links[place].address != "this process" {
-                    self.drive(place, |session, events| session.bye("the logger is stopping", events));
-                }
+            for place in LOCAL + 1..self.links.len() {
+                self.drive(place, |session, events| session.bye("the logger is stopping", events));
             }
         }
         self.under_way == 0 && self.refused.is_none() && self.recorder.gathered() == 0

@@ -49,7 +49,7 @@ impl Logger {
         let named: Vec<_> =
             remotes.iter().map(|remote| (remote.prefix.clone(), remote.address.to_string())).collect();
         let addresses: Vec<_> = remotes.iter().map(|remote| remote.address.clone()).collect();
-        let recording = Recording::new(recorder, &client, true, &named, committer.clone());
+        let recording = Recording::new(recorder, &client, &named, committer.clone());
         server.add_party(Box::new(recording), true, &addresses);
         Ok(Self { server, committer })
     }

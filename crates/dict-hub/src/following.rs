@@ -137,7 +137,6 @@ impl Hub {
     fn give_state(&mut self, id: SourceId) {
         let limits = &self.config.limits;
         let source = &mut self.sources[id];
-        self.body.clear();
         let live = source.live;
         let behind: Vec<usize> = (0..source.followers.len())
             .filter(|&place| source.followers[place].position.is_some_and(|position| position < live))

@@ -94,7 +94,7 @@ pub(crate) struct Follower {
     pub(crate) position: Option<u64>,
     /// The last update that it has on disk.
     pub(crate) committed: u64,
-    /// It told position 0 of an epoch that had begun: what it then misses was before its time.
+    /// The epoch had begun when it subscribed: if it then holds nothing of it, what it misses was before its time.
     pub(crate) came_late: bool,
 }
 

@@ -53,7 +53,7 @@
 //!
 //! # Features
 //!
-//! `std` (default) adds run-time choice of the CRC's instructions and changes nothing else. `properties` has what holds
+//! `std` (default) adds run-time choice of the CRC's instructions, and std's own traits in dependencies; nothing changes. `properties` has what holds
 //! for all inputs, as functions that tests and fuzz targets share.
 #![no_std]
 #![forbid(unsafe_code)]

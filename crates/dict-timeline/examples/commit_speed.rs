@@ -4,7 +4,7 @@
 //!
 //! Put PATH on the disk that is meant, not on one in memory. A file that exists already, as one left by a run that was
 //! killed, is opened and read only.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -71,7 +71,7 @@ impl Lab {
         self.hub.end_turn(self.now);
     }
 
-    /// Lets time pass, a heartbeat of everybody's in between.
+    /// Lets time pass.
     pub(super) fn pass(&mut self, time: Duration) {
         self.now.instant = self.now.instant + time;
         self.now.time = self.now.time.offset_by(i64::try_from(time.as_nanos()).expect("a short time"));
