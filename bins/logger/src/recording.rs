@@ -9,7 +9,8 @@ use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dict_event_loop::server::{Origin, Party, StreamId};
+use dict_event_loop::server::{Origin, Party, StreamId, Wish};
+use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::packet::Mode;
 use dict_protocol::pattern::Pattern;
@@ -26,15 +27,13 @@ const UNDER_WAY: usize = 2;
 const LARGE: usize = 5_000;
 
 /// Where the link to this process's own hub stands.
-const LOCAL: usize = 0;
+const LOCAL: u32 = 0;
 
-/// Which link a stream of this origin is for.
-const fn place(origin: Origin) -> usize {
-    match origin {
-        Origin::Local => LOCAL,
-        Origin::Link(remote) => LOCAL + 1 + remote,
-    }
-}
+/// How that connection is named to people.
+const OWN_ADDRESS: &str = "this process";
+
+/// Between the end of the connection to the own hub and the next.
+const REJOIN: Duration = Duration::from_millis(100);
 
 /// The committer, shared with whoever closes it in the end.
 pub(crate) type SharedCommitter = Arc<Mutex<Option<Committer>>>;
@@ -57,6 +56,7 @@ pub(crate) struct Recording {
     links: Vec<Link>,
     /// Which link a stream is of.
     streams: HashMap<StreamId, usize>,
+    wishes: VecDeque<Wish>,
     committer: SharedCommitter,
     under_way: usize,
     /// One that the committer had no room for.
@@ -70,12 +70,19 @@ impl Recording {
     pub(crate) fn new(
         mut recorder: Recorder,
         settings: &Settings,
-        remote: &[(String, String)],
+        remote: &[(String, Address)],
         committer: SharedCommitter,
     ) -> Self {
-        let own = (String::new(), "this process".to_owned());
+        let own = (String::new(), OWN_ADDRESS.to_owned());
+        let named = remote.iter().map(|(prefix, address)| (prefix.clone(), address.to_string()));
+        let reached = (LOCAL + 1..).zip(remote).map(|(place, (_, address))| Wish::Reach {
+            place,
+            address: address.clone(),
+            retry: Retry::Always,
+        });
+        let wishes = iter::once(join(Duration::ZERO)).chain(reached).collect();
         let links = iter::once(own)
-            .chain(remote.iter().cloned())
+            .chain(named)
             .map(|(prefix, address)| Link {
                 index: recorder.add_link(&prefix),
                 address,
@@ -88,6 +95,7 @@ impl Recording {
             recorder,
             links,
             streams: HashMap::new(),
+            wishes,
             committer,
             under_way: 0,
             refused: None,
@@ -187,6 +195,11 @@ impl Recording {
     }
 }
 
+/// To be joined to the own hub.
+fn join(after: Duration) -> Wish {
+    Wish::Join { place: LOCAL, address: OWN_ADDRESS.to_owned(), after }
+}
+
 /// A session that asks for everything, durably.
 fn subscribed(settings: &Settings) -> Session {
     let mut session = Session::new(settings.clone());
@@ -199,8 +212,13 @@ fn subscribed(settings: &Settings) -> Session {
 }
 
 impl Party for Recording {
+    fn poll_wish(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
     fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, _: &str) {
-        let place = place(origin);
+        let (Origin::Local(place) | Origin::Link(place) | Origin::Listener(place)) = origin;
+        let place = place as usize;
         self.streams.insert(stream, place);
         let link = &mut self.links[place];
         link.stream = Some(stream);
@@ -228,20 +246,23 @@ impl Party for Recording {
         if let Some(place) = self.streams.remove(&stream) {
             self.links[place].stream = None;
             self.drive(place, |session, events| session.disconnected(reason, events));
+            if place == LOCAL as usize {
+                self.wishes.push_back(join(REJOIN));
+            }
         }
     }
 
-    fn is_ended(&self, stream: StreamId) -> bool {
-        self.streams.get(&stream).is_none_or(|&place| self.links[place].session.should_close())
+    fn ending(&self, stream: StreamId) -> Option<Close> {
+        let ended = self.streams.get(&stream).is_none_or(|&place| self.links[place].session.should_close());
+        ended.then_some(Close::Drain)
     }
 
     fn is_established(&self, stream: StreamId) -> bool {
         self.streams.get(&stream).is_some_and(|&place| self.links[place].session.is_open())
     }
 
-    fn link_failed(&mut self, link: usize, error: &str) {
-        let place = place(Origin::Link(link));
-        let link = &mut self.links[place];
+    fn link_failed(&mut self, _: Now, place: u32, error: &str) {
+        let link = &mut self.links[place as usize];
         // It is tried several times a second at first: once is enough to be told of.
         if std::mem::replace(&mut link.unreachable, true) {
             tracing::debug!(address = %link.address, %error, "cannot reach hub yet");
@@ -292,7 +313,7 @@ impl Party for Recording {
     fn is_finished(&mut self, _: Now) -> bool {
         if !std::mem::replace(&mut self.finishing, true) {
             // Other hubs send no more; what they sent is still committed. The own one ends after that.
-            for place in LOCAL + 1..self.links.len() {
+            for place in LOCAL as usize + 1..self.links.len() {
                 self.drive(place, |session, events| session.bye("the logger is stopping", events));
             }
         }

@@ -46,11 +46,10 @@ impl Logger {
             client_id: dict_event_loop::random_id(),
             limits,
         };
-        let named: Vec<_> =
-            remotes.iter().map(|remote| (remote.prefix.clone(), remote.address.to_string())).collect();
-        let addresses: Vec<_> = remotes.iter().map(|remote| remote.address.clone()).collect();
-        let recording = Recording::new(recorder, &client, &named, committer.clone());
-        server.add_party(Box::new(recording), true, &addresses);
+        let remotes: Vec<_> =
+            remotes.iter().map(|remote| (remote.prefix.clone(), remote.address.clone())).collect();
+        let recording = Recording::new(recorder, &client, &remotes, committer.clone());
+        server.add_party(Box::new(recording), &[])?;
         Ok(Self { server, committer })
     }
 

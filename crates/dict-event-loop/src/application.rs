@@ -43,6 +43,11 @@ pub trait Application {
     /// If there is output after that it is written in the next turn: no [`Io::write`] is needed.
     fn written(&mut self, io: &mut Io<'_>, token: Token, length: usize);
 
+    /// The peer's system has acknowledged all that was written: of a [fragile](Io::fragile) connection alone.
+    fn acknowledged(&mut self, io: &mut Io<'_>, token: Token) {
+        let _ = (io, token);
+    }
+
     /// The connection is gone, and with it what it had not written.
     fn closed(&mut self, io: &mut Io<'_>, token: Token, reason: Closed);
 

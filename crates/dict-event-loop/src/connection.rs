@@ -235,6 +235,13 @@ impl Connection {
         }
     }
 
+    /// Lets the system find out whether a silent peer is still there.
+    pub(crate) fn keep_alive(&self) {
+        if let Err(error) = platform::keep_alive(&SockRef::from(&self.stream)) {
+            tracing::debug!(peer = %self.peer, %error, "cannot keep the connection alive");
+        }
+    }
+
     fn set_write_interest(&mut self, registry: &Registry, token: Token, write: bool) -> io::Result<()> {
         let interest = if write { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         registry.reregister(&mut self.stream, Key::connection(token).into(), interest)

@@ -81,6 +81,22 @@ impl<'a> Io<'a> {
         }
     }
 
+    /// From here on, whatever closes the connection resets it.
+    pub fn fragile(&mut self, token: Token) {
+        if let Some(connection) = self.sockets.connections.get(token) {
+            connection.reset_on_close();
+        }
+    }
+
+    /// Lets the system ask a silent peer whether it is still there, so that one that vanished is noticed: first after 10
+    /// s, then every 5 s, and after three questions without an answer the connection has failed. (Where a system does not
+    /// let these times be set, they are its own.)
+    pub fn keep_alive(&mut self, token: Token) {
+        if let Some(connection) = self.sockets.connections.get(token) {
+            connection.keep_alive();
+        }
+    }
+
     /// Listens. A host name is looked up now, which may take long, and of several addresses it has the first is
     /// taken that works, IPv4 before IPv6. `[::]` stands for all networks of both kinds.
     ///

@@ -1,8 +1,9 @@
 //! Where operating systems differ; there are no such differences in any other file.
 
 use std::io;
+use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{Socket, TcpKeepalive};
 
 /// Whether a read or write of less than was asked for means that the next event will be reported.
 ///
@@ -28,4 +29,35 @@ pub(crate) fn share_address_with_the_past(socket: &Socket) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn share_address_with_the_past(_socket: &Socket) -> io::Result<()> {
     Ok(())
+}
+
+/// Lets the system ask a silent peer whether it is still there: after 10 s, then twice more.
+pub(crate) fn keep_alive(socket: &Socket) -> io::Result<()> {
+    let questions = TcpKeepalive::new().with_time(Duration::from_secs(10));
+    socket.set_tcp_keepalive(&with_intervals(questions))
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_vendor = "apple",
+    windows,
+))]
+fn with_intervals(questions: TcpKeepalive) -> TcpKeepalive {
+    questions.with_interval(Duration::from_secs(5)).with_retries(3)
+}
+
+/// Elsewhere they are the system's own.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_vendor = "apple",
+    windows,
+)))]
+fn with_intervals(questions: TcpKeepalive) -> TcpKeepalive {
+    questions
 }

@@ -12,10 +12,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod exchange;
 mod node;
 mod party;
+mod stage;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,11 +27,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dict_hub::{Config, Hub};
 use dict_protocol::limits::Limits;
 
-pub use self::party::{Origin, Party, StreamId};
+pub use self::party::{Manner, Origin, Party, StreamId, Wish};
 
 use self::node::Node;
 use crate::address::Address;
-use crate::application::Retry;
+use crate::application::ListenerId;
 use crate::clock::Clock;
 use crate::error::{ListenError, LoopError};
 use crate::event_loop::EventLoop;
@@ -93,13 +96,7 @@ impl Server {
     /// If an address is in use, not this machine's, or not permitted.
     pub fn new(settings: Settings) -> Result<Self, ServerError> {
         let mut event_loop = EventLoop::new()?;
-        let mut addresses = Vec::new();
-        let mut listeners = Vec::new();
-        for address in &settings.listen {
-            let listening = event_loop.io().listen(address)?;
-            addresses.push(listening.address);
-            listeners.push(listening.id);
-        }
+        let (listeners, addresses) = listen_on_all(&mut event_loop, &settings.listen)?;
         let now = Clock::now();
         let name = settings.name.unwrap_or_else(|| default_name(&addresses));
         let config =
@@ -120,7 +117,7 @@ impl Server {
 
     /// The hub's name.
     pub fn name(&self) -> &str {
-        &self.node.hub().config().name
+        &self.node.hub.config().name
     }
 
     /// What stops it from elsewhere.
@@ -133,13 +130,20 @@ impl Server {
         self.event_loop.waker()
     }
 
-    /// Adds a party: joined to the server's own hub if `local`, and by links, made again for ever, to each of `links`.
-    pub fn add_party(&mut self, party: Box<dyn Party + Send>, local: bool, links: &[Address]) {
-        let party = self.node.add(party, local);
-        for (place, address) in links.iter().enumerate() {
-            let link = self.event_loop.io().connect(address, Retry::Always);
-            self.node.leads(link, party, place);
-        }
+    /// Adds a party, with listeners of its own on the addresses of `listen`; none of them is the hub's. Returns where
+    /// these listen, with the ports that the system chose.
+    ///
+    /// # Errors
+    ///
+    /// If an address is in use, not this machine's, or not permitted. Then the party is not added.
+    pub fn add_party(
+        &mut self,
+        party: Box<dyn Party + Send>,
+        listen: &[Address],
+    ) -> Result<Vec<SocketAddr>, ServerError> {
+        let (listeners, addresses) = listen_on_all(&mut self.event_loop, listen)?;
+        self.node.add(party, &listeners);
+        Ok(addresses)
     }
 
     /// Serves until it is [stopped](ServerHandle::stop).
@@ -148,11 +152,33 @@ impl Server {
     ///
     /// If a party could not go on, or the operating system's event queue failed.
     pub fn run(mut self) -> Result<(), ServerError> {
-        // Parties are joined in a first turn, whether anything happens or not.
+        // Parties are asked what they wish in a first turn, whether anything happens or not.
         self.handle.waker.wake();
         let node = self.event_loop.run(self.node)?;
         node.failure.map_or(Ok(()), |failure| Err(ServerError::Party(failure)))
     }
+}
+
+/// Listens everywhere or nowhere.
+fn listen_on_all(
+    event_loop: &mut EventLoop,
+    addresses: &[Address],
+) -> Result<(Vec<ListenerId>, Vec<SocketAddr>), ListenError> {
+    let mut io = event_loop.io();
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for address in addresses {
+        match io.listen(address) {
+            Ok(listening) => {
+                listeners.push(listening.id);
+                bound.push(listening.address);
+            }
+            Err(error) => {
+                listeners.into_iter().for_each(|listener| io.stop_listening(listener));
+                return Err(error);
+            }
+        }
+    }
+    Ok((listeners, bound))
 }
 
 fn default_name(addresses: &[SocketAddr]) -> String {
