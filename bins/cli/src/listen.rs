@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use dict_event_loop::Address;
+use dict_protocol::dialect::Dialect;
 use dict_protocol::link::Link;
 
 use crate::run::UsageError;
@@ -18,7 +19,7 @@ pub fn listen_addresses(links: &[Link]) -> anyhow::Result<Vec<Address>> {
     if links.is_empty() {
         return Ok(vec![address(&Link::default())?]);
     }
-    if let Some(link) = links.iter().find(|link| !link.prefix().is_empty()) {
+    if let Some(link) = links.iter().find(|link| !link.options().prefix.is_empty()) {
         return Err(UsageError(format!("--listen {link}: a prefix is for links to connect to")).into());
     }
     links.iter().map(address).collect()
@@ -41,7 +42,10 @@ pub fn print_listening(addresses: &[SocketAddr]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// [`UsageError`] if the host cannot be one.
+/// [`UsageError`] if the host cannot be one, or the link is for an older dialect.
 pub fn address(link: &Link) -> anyhow::Result<Address> {
+    if link.dialect() != Dialect::Native {
+        return Err(UsageError(format!("{}:// is not supported yet", link.dialect().scheme())).into());
+    }
     Address::new(link.host(), link.port()).map_err(|error| UsageError(format!("{link}: {error}")).into())
 }

@@ -42,7 +42,7 @@ fn start(arguments: &RecordArguments) -> Result<Logger> {
     let remotes = arguments
         .connect
         .iter()
-        .map(|link| Ok(Remote { prefix: link.prefix().to_owned(), address: dict_cli::address(link)? }))
+        .map(|link| Ok(Remote { prefix: link.options().prefix.clone(), address: dict_cli::address(link)? }))
         .collect::<Result<Vec<_>>>()?;
     let open = || -> Result<Timeline> {
         let timeline = Timeline::create_or_open(&arguments.timeline.timeline, Options::default())?;

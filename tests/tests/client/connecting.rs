@@ -21,6 +21,8 @@ fn definite_failures_are_told_at_once() {
     assert!(matches!(unknown, ConnectError::Unreachable(_)), "{unknown:?}");
     let bad = Client::connect("ftp://127.0.0.1").unwrap_err();
     assert!(matches!(bad, ConnectError::Link(_)), "{bad:?}");
+    let older = Client::connect("comet://127.0.0.1").unwrap_err();
+    assert!(older.to_string().contains("comet:// is no hub's"), "{older}");
     let prefix = Client::connect("127.0.0.1?prefix=a/").unwrap_err();
     assert!(matches!(prefix, ConnectError::Prefix { .. }), "{prefix:?}");
     assert!(started.elapsed() < Duration::from_secs(4));

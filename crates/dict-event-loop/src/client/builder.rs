@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::packet::LoggerPresence;
@@ -115,7 +116,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the link cannot be understood; at the first definite failure (the name cannot be looked up, nobody listens,
+    /// If the link cannot be understood, or is no native one; at the first definite failure (the name cannot be looked up, nobody listens,
     /// the hub refuses); or if nothing came of it in time.
     pub fn connect<L>(self, link: L) -> Result<Client, ConnectError>
     where
@@ -137,15 +138,19 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the link cannot be understood, or the operating system has no descriptors or threads left.
+    /// If the link cannot be understood or is no native one, or the operating system has no descriptors or threads left.
     pub fn start<L>(self, link: L) -> Result<Client, ConnectError>
     where
         L: TryInto<Link>,
         ConnectError: From<L::Error>,
     {
         let link = link.try_into()?;
-        if !link.prefix().is_empty() {
-            return Err(ConnectError::Prefix { prefix: link.prefix().to_owned() });
+        if link.dialect() != Dialect::Native {
+            return Err(ConnectError::Dialect { dialect: link.dialect() });
+        }
+        let prefix = &link.options().prefix;
+        if !prefix.is_empty() {
+            return Err(ConnectError::Prefix { prefix: prefix.clone() });
         }
         let address = Address::new(link.host(), link.port())?;
         let session = Session::new(Settings {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dict_protocol::dialect::Dialect;
 use dict_protocol::encoding::{DecodeError, EncodeError};
 use dict_protocol::link::LinkError as LinkTextError;
 use dict_protocol::packet::ErrorCode;
@@ -24,6 +25,12 @@ pub enum ConnectError {
     /// The link's host cannot be one.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// A hub is reached in the native protocol.
+    #[error("a link to a hub begins with dictwire://, or with its host: {}:// is no hub's", .dialect.scheme())]
+    Dialect {
+        /// What the link is for.
+        dialect: Dialect,
+    },
     /// A client takes sources' names as they are: a prefix is for loggers.
     #[error("a link with prefix={prefix:?}: prefixes are for loggers of several hubs")]
     Prefix {

@@ -42,8 +42,9 @@
 //!
 //! Write its file here, with both ends as [`Codec`]s. Give it a variant of [`Dialect`] and a row in `Dialect::facts`,
 //! and name its ends in [`Dialect::codec`], the one place that chooses among dialects; the compiler asks for all of
-//! these. What it can say that nothing here can yet becomes a variant of [`Incoming`] or [`Outgoing`]. Its recordings go
-//! to `vectors/`, what holds for any bytes to `properties`, with a fuzz target of the same name.
+//! these. The options of its links stand in `link/options.rs`. What it can say that nothing here can yet becomes a
+//! variant of [`Incoming`] or [`Outgoing`]. Its recordings go to `vectors/`, what holds for any bytes to `properties`, with
+//! a fuzz target of the same name.
 
 pub mod comet;
 pub mod comms;

@@ -1,0 +1,257 @@
+//! What follows the `?` of a link.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::LinkError;
+use crate::dialect::{Dialect, comms};
+use crate::limits::Limits;
+use crate::name::{self, NameError};
+use crate::pattern::Pattern;
+
+/// What a link says besides dialect, host and port.
+///
+/// | dialect | option | meaning | default |
+/// |---|---|---|---|
+/// | native | `prefix=TEXT` | put before the name of each source that comes, so that sources of two hubs do not meet | nothing |
+/// | pytcp | `source=NAME` | the source that is served, or that the server's dictionary becomes | served: all; else by host |
+/// | comms | `type=json`, `string`, `binary` | what comes in | `json` |
+/// | | `send=json`, `string`, `binary` | what goes out | as `type` |
+/// | | `order=little`, `big` | the bytes of a length | `little` |
+/// | | `source=NAME` | the source that dictionaries that come in feed as well; needs `type=json` | none |
+/// | | `as=state`, `patch` | how they do; needs `source` | `state` |
+/// | | `relay=true`, `false` | whether what one peer of the link says is sent to all | `false` |
+/// | | `watch=PATTERN` | sources whose dictionaries are sent to the peers | none |
+/// | comet | `name=NAME` | what the program to connect to is called by those who ask it | none |
+/// | | `timeout=SECONDS` | how long an answer may take | 30 |
+/// | pingpong | `source=NAME` | the source that the readings become | by host |
+///
+/// Whether an option suits a link to listen on, or one to connect to, is for whoever is given the link to say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// What goes before each source's name; empty as a rule.
+    pub prefix: String,
+    /// The source that the link is about.
+    pub source: Option<String>,
+    /// How dictionaries feed `source` (comms).
+    pub apply: Apply,
+    /// Whether what one peer says is sent to all (comms).
+    pub relay: bool,
+    /// The sources whose dictionaries are sent to the peers (comms).
+    pub watch: Option<Pattern>,
+    /// What both ends agreed on (comms).
+    pub comms: comms::Settings,
+    /// What the program that is connected to is called (comet).
+    pub name: Option<String>,
+    /// How long an answer may take (comet).
+    pub timeout: Duration,
+}
+
+/// How a dictionary that comes as a message feeds a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Apply {
+    /// It is the source's whole state.
+    #[default]
+    State,
+    /// It holds keys to set; the others stay.
+    Patch,
+}
+
+impl Options {
+    /// How long an answer may take if nothing is said.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The options of a link, from names and values.
+    pub(super) fn read<'a>(
+        dialect: Dialect,
+        pairs: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
+    ) -> Result<Self, LinkError> {
+        let mut options = Self::default();
+        let (mut send, mut apply) = (None, None);
+        for (key, value) in pairs {
+            let value = &*value;
+            match (dialect, key) {
+                (Dialect::Native, "prefix") => options.prefix = prefix("prefix", value)?.to_owned(),
+                (Dialect::PyTcp | Dialect::Comms | Dialect::PingPong, "source") => {
+                    options.source = Some(name("source", value)?);
+                }
+                (Dialect::Comms, "type") => options.comms.incoming = payload("type", value)?,
+                (Dialect::Comms, "send") => send = Some(payload("send", value)?),
+                (Dialect::Comms, "order") => options.comms.order = order(value)?,
+                (Dialect::Comms, "as") => apply = Some(how_to_apply(value)?),
+                (Dialect::Comms, "relay") => options.relay = boolean(value)?,
+                (Dialect::Comms, "watch") => options.watch = Some(pattern(value)?),
+                (Dialect::Comet, "name") => options.name = Some(name("name", value)?),
+                (Dialect::Comet, "timeout") => options.timeout = seconds(value)?,
+                _ => return Err(unknown(dialect, key)),
+            }
+        }
+        options.comms.outgoing = send.unwrap_or(options.comms.incoming);
+        if apply.is_some() && options.source.is_none() {
+            return Err(LinkError::Needs { option: "as", needs: "source=NAME" });
+        }
+        if options.source.is_some() && options.comms.incoming != comms::Payload::Json {
+            return Err(LinkError::Needs {
+                option: "source",
+                needs: "type=json: dictionaries come as nothing else",
+            });
+        }
+        options.apply = apply.unwrap_or_default();
+        Ok(options)
+    }
+
+    /// Writes `?` and the options that are not the defaults, if there are any.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefix, source, apply, relay, watch, comms, name, timeout } = self;
+        let default = comms::Settings::default();
+        let seconds = || timeout.as_secs_f64().to_string();
+        let pairs = [
+            ("prefix", (!prefix.is_empty()).then(|| prefix.clone())),
+            ("type", (comms.incoming != default.incoming).then(|| comms.incoming.to_string())),
+            ("send", (comms.outgoing != comms.incoming).then(|| comms.outgoing.to_string())),
+            ("order", (comms.order != default.order).then(|| comms.order.to_string())),
+            ("source", source.clone()),
+            ("as", (*apply == Apply::Patch).then(|| "patch".to_owned())),
+            ("relay", relay.then(|| "true".to_owned())),
+            ("watch", watch.as_ref().map(Pattern::to_string)),
+            ("name", name.clone()),
+            ("timeout", (*timeout != Self::TIMEOUT).then(seconds)),
+        ];
+        let mut separator = '?';
+        for (key, value) in pairs.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
+            write!(f, "{separator}{key}=")?;
+            encode(value, f)?;
+            separator = '&';
+        }
+        Ok(())
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            source: None,
+            apply: Apply::State,
+            relay: false,
+            watch: None,
+            comms: comms::Settings::default(),
+            name: None,
+            timeout: Self::TIMEOUT,
+        }
+    }
+}
+
+/// What follows the `?`, as names and values.
+pub(super) fn split(dialect: Dialect, text: &str) -> Result<Vec<(&str, Cow<'_, str>)>, LinkError> {
+    text.split(['&', ','])
+        .filter(|option| !option.is_empty())
+        .map(|option| {
+            let (key, value) = option.split_once('=').ok_or_else(|| unknown(dialect, option))?;
+            Ok((key, decode(value)?))
+        })
+        .collect()
+}
+
+fn unknown(dialect: Dialect, option: &str) -> LinkError {
+    let known = match dialect {
+        Dialect::Native => "prefix=TEXT",
+        Dialect::PyTcp | Dialect::PingPong => "source=NAME",
+        Dialect::Comms => {
+            "type=json|string|binary, send=json|string|binary, order=little|big, source=NAME, \
+             as=state|patch, relay=true|false, watch=PATTERN"
+        }
+        Dialect::Comet => "name=NAME, timeout=SECONDS",
+    };
+    LinkError::Option { option: option.to_owned(), dialect, known }
+}
+
+/// A value with its `%` and digits as the bytes that they stand for.
+fn decode(value: &str) -> Result<Cow<'_, str>, LinkError> {
+    let Some((first, rest)) = value.split_once('%') else { return Ok(value.into()) };
+    let invalid = || LinkError::Percent { value: value.to_owned() };
+    let mut bytes = first.as_bytes().to_vec();
+    for part in rest.split('%') {
+        let (digits, plain) = part.split_at_checked(2).ok_or_else(invalid)?;
+        // It would take a sign too.
+        let byte = u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
+        bytes.push(byte.ok_or_else(invalid)?);
+        bytes.extend_from_slice(plain.as_bytes());
+    }
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| invalid())
+}
+
+/// Writes a value so that [`split`] finds it whole.
+fn encode(value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for character in value.chars() {
+        match character {
+            '%' | '&' | ',' => write!(f, "%{:02X}", u32::from(character))?,
+            _ => write!(f, "{character}")?,
+        }
+    }
+    Ok(())
+}
+
+fn name(option: &'static str, value: &str) -> Result<String, LinkError> {
+    match name::validate(value, Limits::default().name) {
+        Ok(()) => Ok(value.to_owned()),
+        Err(error) => Err(LinkError::Name { option, value: value.to_owned(), error }),
+    }
+}
+
+/// The beginning of names, which alone may end with a slash.
+fn prefix<'a>(option: &'static str, value: &'a str) -> Result<&'a str, LinkError> {
+    match name::validate(value, Limits::default().name) {
+        Ok(()) | Err(NameError::Slash) => Ok(value),
+        Err(error) => Err(LinkError::Name { option, value: value.to_owned(), error }),
+    }
+}
+
+fn pattern(value: &str) -> Result<Pattern, LinkError> {
+    let pattern = Pattern::parse(value);
+    let (Pattern::Name(text) | Pattern::Prefix(text)) = &pattern;
+    // The hub's own sources may be watched, though nobody may name a source so.
+    let text = text.strip_prefix('$').unwrap_or(text);
+    if !text.is_empty() {
+        prefix("watch", text)?;
+    }
+    Ok(pattern)
+}
+
+fn payload(option: &'static str, value: &str) -> Result<comms::Payload, LinkError> {
+    value.parse().map_err(|_| bad(option, value, "json, string or binary"))
+}
+
+fn order(value: &str) -> Result<comms::Order, LinkError> {
+    value.parse().map_err(|_| bad("order", value, "little or big"))
+}
+
+fn how_to_apply(value: &str) -> Result<Apply, LinkError> {
+    match value {
+        "state" => Ok(Apply::State),
+        "patch" => Ok(Apply::Patch),
+        _ => Err(bad("as", value, "state or patch")),
+    }
+}
+
+fn boolean(value: &str) -> Result<bool, LinkError> {
+    value.parse().map_err(|_| bad("relay", value, "true or false"))
+}
+
+/// A number of seconds, perhaps with a fraction, as long as a request may take at all.
+fn seconds(value: &str) -> Result<Duration, LinkError> {
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let number = value.parse().ok().filter(|_| is_plain);
+    let duration = number.and_then(|number| Duration::try_from_secs_f64(number).ok());
+    let fits = |duration: &Duration| !duration.is_zero() && *duration <= Limits::default().deadline;
+    duration
+        .filter(fits)
+        .ok_or_else(|| bad("timeout", value, "a number of seconds, more than 0 and at most an hour"))
+}
+
+fn bad(option: &'static str, value: &str, allowed: &'static str) -> LinkError {
+    LinkError::Value { option, value: value.to_owned(), allowed }
+}
