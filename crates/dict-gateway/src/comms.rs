@@ -1,0 +1,371 @@
+//! comms: messages both ways, of many clients or with one server.
+//!
+//! Every message is passed on as one, repeats included; where the link names a source, a dictionary feeds that besides.
+//! What goes to a peer is written one message at a time, the next when the peer's system has acknowledged the last: the
+//! originals read with one `recv`. So a peer has a queue for messages, and of what it watches gets the newest when its
+//! turn comes.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use dict_event_loop::server::{Manner, Origin, StreamId};
+use dict_event_loop::{Address, Close, Retry};
+use dict_protocol::dialect::comms::End;
+use dict_protocol::dialect::{Content, Dialect, Incoming, Options};
+use dict_protocol::link::{Apply, Link};
+use dict_protocol::packet::Mode;
+use dict_protocol::pattern::Pattern;
+use dict_protocol::time::Now;
+use dict_protocol::value::Value;
+
+use crate::complaint::Complaint;
+use crate::feed::Feed;
+use crate::gateway::{Dialogue, seat_name};
+use crate::peers::Peers;
+use crate::streams::{SeatId, Streams};
+use crate::told::{Letter, Told, payload};
+
+/// Speaks with clients, or with a server.
+pub(crate) struct Comms {
+    name: String,
+    link: Link,
+    /// The server to connect to, if it does not listen.
+    server: Option<Address>,
+    desk: Option<SeatId>,
+    feed: Option<Feed>,
+    /// Whose dictionaries feed it.
+    feeder: Option<StreamId>,
+    peers: Peers<Speaker>,
+    unreachable: bool,
+    complaints: Complaints,
+}
+
+#[derive(Default)]
+struct Complaints {
+    doubles: Complaint,
+    faults: Complaint,
+    unrecorded: Complaint,
+    unsent: Complaint,
+}
+
+struct Speaker {
+    codec: End,
+    /// What came before it had a name.
+    early: Vec<u8>,
+    /// Messages to write, one at a time.
+    queue: VecDeque<Vec<u8>>,
+    queued: usize,
+    /// One is under way.
+    busy: bool,
+    /// Which version of each watched source it has.
+    has: HashMap<String, u64>,
+    /// Its input has ended as it should.
+    left: bool,
+}
+
+impl Comms {
+    pub(crate) fn new(link: &Link, server: Option<Address>) -> Self {
+        Self {
+            name: seat_name(link),
+            link: link.clone(),
+            server,
+            desk: None,
+            feed: link.options().source.as_deref().map(Feed::new),
+            feeder: None,
+            peers: Peers::new(),
+            unreachable: false,
+            complaints: Complaints::default(),
+        }
+    }
+
+    /// Takes what a peer said.
+    fn take(&mut self, streams: &mut Streams, now: Now, socket: StreamId, mut bytes: &[u8]) {
+        loop {
+            let Some(peer) = self.peers.get_mut(socket) else { return };
+            let message = match peer.state.codec.decode(&mut bytes) {
+                Ok(None) => return,
+                Ok(Some(Incoming::Message(content))) => value_of(content),
+                Ok(Some(Incoming::Refused(fault))) => {
+                    if let Some(count) = self.complaints.faults.raise(now.instant) {
+                        tracing::warn!(peer = streams.peer(socket), count, "a message is not taken: {fault}");
+                    }
+                    self.lose(streams, now, socket);
+                    continue;
+                }
+                Ok(Some(_)) => continue,
+                Err(fault) => {
+                    if let Some(count) = self.complaints.faults.raise(now.instant) {
+                        let peer = streams.peer(socket);
+                        tracing::warn!(peer, count, "a connection has lost the thread and is reset: {fault}");
+                    }
+                    return streams.close(socket, Close::Reset);
+                }
+            };
+            self.said(streams, now, socket, &message);
+        }
+    }
+
+    /// A peer said a whole message.
+    fn said(&mut self, streams: &mut Streams, now: Now, socket: StreamId, message: &Value) {
+        let Some(peer) = self.peers.get_mut(socket) else { return };
+        let (seat, depth) = (peer.seat, streams.limits().depth);
+        let sent = match payload(message, depth) {
+            Ok(payload) => streams
+                .with_seat(seat, |session, _| session.send(None, payload.payload()))
+                .map_or(Ok(()), |sent| sent.map(drop).map_err(|error| error.to_string())),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = sent
+            && let Some(count) = self.complaints.unrecorded.raise(now.instant)
+        {
+            tracing::error!(peer = streams.peer(socket), count, "a message is not passed on: {error}");
+        }
+        self.apply(streams, now, socket, message);
+        if self.link.options().relay {
+            for other in self.peers.sockets() {
+                // One that cannot be told so is passed over: it was for everybody.
+                let _ = self.enqueue(streams, other, message);
+            }
+        }
+    }
+
+    /// Feeds the link's source, if it has one, with a peer's dictionary.
+    fn apply(&mut self, streams: &mut Streams, now: Now, socket: StreamId, message: &Value) {
+        let (Some(desk), Some(feed), Value::Dictionary(dictionary)) = (self.desk, &mut self.feed, message) else {
+            return;
+        };
+        let feeder = *self.feeder.get_or_insert(socket);
+        if feeder != socket {
+            if let Some(count) = self.complaints.doubles.raise(now.instant) {
+                let (peer, other) = (streams.peer(socket), streams.peer(feeder));
+                tracing::error!(peer, source = feed.source(), count, "not recorded: the source is written by {other}");
+            }
+            return;
+        }
+        streams.with_seat(desk, |session, _| match self.link.options().apply {
+            Apply::State => feed.state(session, now, dictionary),
+            Apply::Patch => feed.set(session, now, dictionary),
+        });
+    }
+
+    /// Something that a peer said, or the peer, is lost.
+    fn lose(&mut self, streams: &mut Streams, now: Now, socket: StreamId) {
+        if let (Some(desk), Some(feed)) = (self.desk, &mut self.feed)
+            && self.feeder == Some(socket)
+        {
+            streams.with_seat(desk, |session, _| feed.lost(session, now));
+        }
+    }
+
+    /// Puts a message into a peer's queue.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be told that.
+    fn enqueue(&mut self, streams: &mut Streams, socket: StreamId, message: &Value) -> Result<(), String> {
+        let limit = streams.limits().every_output;
+        let Some(Speaker { codec, queue, queued, .. }) = self.peers.get_mut(socket).map(|peer| &mut peer.state)
+        else {
+            return Err("it is gone".to_owned());
+        };
+        let mut bytes = Vec::new();
+        let content = Content::Value(Cow::Borrowed(message));
+        codec.encode_message(&content, &mut bytes).map_err(|error| error.to_string())?;
+        if *queued > 0 && *queued + bytes.len() > limit {
+            return Err(format!("{queued} bytes wait for it already, the limit is {limit}"));
+        }
+        *queued += bytes.len();
+        queue.push_back(bytes);
+        self.pump(streams, socket);
+        Ok(())
+    }
+
+    /// Writes what is next for a peer, if nothing is under way.
+    fn pump(&mut self, streams: &mut Streams, socket: StreamId) {
+        let Some(peer) = self.peers.get_mut(socket) else { return };
+        if peer.state.busy {
+            return;
+        }
+        let mut bytes = match peer.state.queue.pop_front() {
+            Some(bytes) => bytes,
+            None => match self.desk.and_then(|desk| next_watched(streams, desk, &mut peer.state)) {
+                Some(bytes) => bytes,
+                None => return,
+            },
+        };
+        peer.state.queued = peer.state.queued.saturating_sub(bytes.len());
+        peer.state.busy = true;
+        streams.write(socket, |output| output.append(&mut bytes));
+    }
+
+    /// A message came for everybody, or for one peer.
+    fn deliver(&mut self, streams: &mut Streams, now: Now, seat: SeatId, letter: &Letter) {
+        if let Some(socket) = self.peers.at(seat) {
+            if let Err(reason) = self.enqueue(streams, socket, &letter.content) {
+                streams.refuse(seat, letter, &reason);
+            }
+            return;
+        }
+        // What one of the peers said is relayed, or not, where it came in.
+        let is_own = self.peers.iter_mut().any(|(_, peer)| peer.name.as_deref() == Some(&letter.from));
+        if letter.addressed {
+            return streams.refuse(seat, letter, "a gateway takes no messages; address one of its peers");
+        }
+        for socket in self.peers.sockets().into_iter().filter(|_| !is_own) {
+            if let Err(reason) = self.enqueue(streams, socket, &letter.content)
+                && let Some(count) = self.complaints.unsent.raise(now.instant)
+            {
+                let (peer, from) = (streams.peer(socket), &letter.from);
+                tracing::warn!(peer, from, count, "a message to everybody does not reach it: {reason}");
+            }
+        }
+    }
+}
+
+/// The next dictionary that a peer watches and has not got in its newest version.
+fn next_watched(streams: &Streams, desk: SeatId, peer: &mut Speaker) -> Option<Vec<u8>> {
+    for source in streams.mirror(desk)?.iter() {
+        let Some(dictionary) = source.dictionary() else { continue };
+        if peer.has.get(source.name()) == Some(&source.version()) {
+            continue;
+        }
+        peer.has.insert(source.name().to_owned(), source.version());
+        let mut bytes = Vec::new();
+        match peer.codec.encode_dictionary(dictionary, &mut bytes) {
+            Ok(()) => return Some(bytes),
+            Err(error) => tracing::warn!(source = source.name(), "a dictionary cannot be sent: {error}"),
+        }
+    }
+    None
+}
+
+/// Text and bytes are values too.
+fn value_of(content: Content<'_>) -> Value {
+    match content {
+        Content::Text(text) => text.into(),
+        Content::Binary(bytes) => Value::Binary(bytes.to_vec()),
+        Content::Value(value) => value.into_owned(),
+    }
+}
+
+impl Dialogue for Comms {
+    fn start(&mut self, streams: &mut Streams) {
+        let desk = streams.take_seat(&self.name, &self.name);
+        let watch = self.link.options().watch.clone();
+        streams.with_seat(desk, |session, _| {
+            let watched = watch.map(|pattern| (pattern, Mode::Latest));
+            for (pattern, mode) in [(Pattern::all(), Mode::Messages)].into_iter().chain(watched) {
+                session.subscribe(pattern, mode, Duration::ZERO).expect("two, as long as names may be");
+            }
+        });
+        self.desk = Some(desk);
+        if let Some(server) = &self.server {
+            streams.reach(0, server.clone(), Retry::Always);
+        }
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Fragile
+    }
+
+    fn opened(&mut self, streams: &mut Streams, _: Now, socket: StreamId, _: Origin) {
+        self.unreachable = false;
+        let options = Options { comms: self.link.options().comms, ..Options::from(streams.limits()) };
+        let state = Speaker {
+            codec: End::new(&options),
+            early: Vec::new(),
+            queue: VecDeque::new(),
+            queued: 0,
+            busy: false,
+            has: HashMap::new(),
+            left: false,
+        };
+        let host = self.server.as_ref().map(|_| self.link.host());
+        self.peers.add(streams, socket, Dialect::Comms, host, state);
+        if self.server.is_none() {
+            // It is the peers who connect: nothing depends on whether they prove good.
+            streams.establish(socket);
+        }
+        self.pump(streams, socket);
+    }
+
+    fn received(&mut self, streams: &mut Streams, now: Now, socket: StreamId, bytes: &[u8]) {
+        streams.establish(socket);
+        let Some(peer) = self.peers.get_mut(socket) else { return };
+        if peer.name.is_none() {
+            return peer.state.early.extend_from_slice(bytes);
+        }
+        self.take(streams, now, socket, bytes);
+    }
+
+    fn input_ended(&mut self, streams: &mut Streams, now: Now, socket: StreamId) -> Option<Close> {
+        let peer = self.peers.get_mut(socket)?;
+        match peer.state.codec.finish() {
+            Ok(()) => peer.state.left = true,
+            Err(fault) => {
+                if let Some(count) = self.complaints.faults.raise(now.instant) {
+                    tracing::warn!(peer = streams.peer(socket), count, "the last message is lost: {fault}");
+                }
+            }
+        }
+        Some(Close::Reset)
+    }
+
+    fn drained(&mut self, streams: &mut Streams, _: Now, socket: StreamId) {
+        if let Some(peer) = self.peers.get_mut(socket) {
+            peer.state.busy = false;
+        }
+        self.pump(streams, socket);
+    }
+
+    fn closed(&mut self, streams: &mut Streams, now: Now, socket: StreamId, reason: &str) {
+        let Some(peer) = self.peers.remove(streams, socket, reason) else { return };
+        if let Some(server) = &self.server {
+            tracing::warn!(%server, reason, "connection lost; trying until it is there again");
+        }
+        if self.feeder == Some(socket) {
+            let is_over = peer.state.left && self.server.is_none();
+            if let (true, Some(desk), Some(feed)) = (is_over, self.desk, &mut self.feed) {
+                streams.with_seat(desk, |session, _| feed.end(session, now));
+            } else {
+                self.lose(streams, now, socket);
+            }
+            self.feeder = None;
+        }
+    }
+
+    fn told(&mut self, streams: &mut Streams, now: Now, seat: SeatId, told: Told) {
+        match told {
+            Told::Seated(name) => {
+                let Some(socket) = self.peers.named(seat, name) else { return };
+                let Some(peer) = self.peers.get_mut(socket) else { return };
+                let early = std::mem::take(&mut peer.state.early);
+                self.take(streams, now, socket, &early);
+            }
+            Told::Message(letter) => self.deliver(streams, now, seat, &letter),
+            Told::Watched => {
+                for socket in self.peers.sockets() {
+                    self.pump(streams, socket);
+                }
+            }
+            Told::Writer { writer, change } => {
+                if let Some(feed) = &mut self.feed {
+                    streams.with_seat(seat, |session, _| feed.told(session, now, writer, &change));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn link_failed(&mut self, _: &mut Streams, _: Now, _: u32, error: &str) {
+        if !std::mem::replace(&mut self.unreachable, true) {
+            tracing::warn!(link = self.name, error, "cannot reach the server; trying until it is there");
+        }
+    }
+
+    fn is_finished(&mut self, streams: &mut Streams, _: Now) -> bool {
+        let (Some(desk), Some(feed)) = (self.desk, &self.feed) else { return true };
+        streams.with_seat(desk, |session, _| feed.is_settled(session)).unwrap_or(true)
+    }
+}

@@ -1,0 +1,333 @@
+//! What a dialogue has under it: the sockets of its peers, and its seats at the hub.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use dict_event_loop::server::{Origin, StreamId, Wish};
+use dict_event_loop::{Address, Close, Retry, random_id};
+use dict_protocol::limits::Limits;
+use dict_protocol::mirror::Mirror;
+use dict_protocol::session::{Event, Session, Settings};
+use dict_protocol::time::{Instant, Now};
+
+use crate::told::{Letter, Told};
+
+/// A seat at the hub: a native client on a local stream. Never given twice by one gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SeatId(u32);
+
+/// All streams of one gateway.
+pub(crate) struct Streams {
+    hub: String,
+    limits: Limits,
+    seats: HashMap<SeatId, Seat>,
+    /// Seats by their streams.
+    seated: HashMap<StreamId, SeatId>,
+    sockets: HashMap<StreamId, Socket>,
+    wishes: VecDeque<Wish>,
+    ready: VecDeque<StreamId>,
+    told: VecDeque<(SeatId, Told)>,
+    last_seat: u32,
+}
+
+struct Seat {
+    session: Session,
+    /// The dictionaries that it watches.
+    mirror: Mirror,
+    stream: Option<StreamId>,
+    address: String,
+    leaving: bool,
+}
+
+/// A peer's socket.
+struct Socket {
+    peer: String,
+    output: Vec<u8>,
+    ending: Option<Close>,
+    established: bool,
+}
+
+impl Streams {
+    /// Between the end of a seat's connection and the next.
+    const REJOIN: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new(hub: &str) -> Self {
+        // A lab program writes a few hundred updates a second: what it is given here lasts for minutes without a logger.
+        let limits = Limits { spool: 16 << 20, spool_updates: 200_000, ..Limits::default() };
+        Self {
+            hub: hub.to_owned(),
+            limits,
+            seats: HashMap::new(),
+            seated: HashMap::new(),
+            sockets: HashMap::new(),
+            wishes: VecDeque::new(),
+            ready: VecDeque::new(),
+            told: VecDeque::new(),
+            last_seat: 0,
+        }
+    }
+
+    /// The limits that hold for peers and seats.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Wishes for connections to a peer.
+    pub(crate) fn reach(&mut self, place: u32, address: Address, retry: Retry) {
+        self.wishes.push_back(Wish::Reach { place, address, retry });
+    }
+
+    pub(crate) fn poll_wish(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
+    pub(crate) fn poll_ready(&mut self) -> Option<StreamId> {
+        self.ready.pop_front()
+    }
+
+    pub(crate) fn poll_told(&mut self) -> Option<(SeatId, Told)> {
+        self.told.pop_front()
+    }
+}
+
+/// Seats.
+impl Streams {
+    /// Takes a seat as a client that wishes to be called `name` and comes from `address`.
+    pub(crate) fn take_seat(&mut self, name: &str, address: &str) -> SeatId {
+        self.last_seat += 1;
+        let id = SeatId(self.last_seat);
+        let settings = Settings {
+            name: name.to_owned(),
+            product: concat!("gateway ", env!("CARGO_PKG_VERSION")).to_owned(),
+            credentials: String::new(),
+            client_id: random_id(),
+            limits: self.limits.clone(),
+        };
+        let seat = Seat {
+            session: Session::new(settings),
+            mirror: Mirror::new(&self.limits),
+            stream: None,
+            address: address.to_owned(),
+            leaving: false,
+        };
+        self.wish_to_join(id, address, Duration::ZERO);
+        self.seats.insert(id, seat);
+        id
+    }
+
+    /// Gives a seat up, in order. Nothing that it is told afterwards matters.
+    pub(crate) fn leave_seat(&mut self, id: SeatId, reason: &str) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        seat.leaving = true;
+        match seat.stream {
+            Some(stream) => {
+                seat.session.bye(reason, &mut |_| ());
+                self.ready.push_back(stream);
+            }
+            None => drop(self.seats.remove(&id)),
+        }
+    }
+
+    /// Whether a seat is given up or never was.
+    pub(crate) fn is_gone(&self, id: SeatId) -> bool {
+        self.seats.get(&id).is_none_or(|seat| seat.leaving)
+    }
+
+    /// What a seat watches, as it is now.
+    pub(crate) fn mirror(&self, id: SeatId) -> Option<&Mirror> {
+        self.seats.get(&id).map(|seat| &seat.mirror)
+    }
+
+    /// Does something with a seat's session; it is told of what follows by [`Told`]. `None` if there is no such seat.
+    pub(crate) fn with_seat<R>(
+        &mut self,
+        id: SeatId,
+        call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>)) -> R,
+    ) -> Option<R> {
+        let Self { seats, told, limits, ready, .. } = self;
+        let Seat { session, mirror, stream, leaving, .. } = seats.get_mut(&id)?;
+        let mut failure = None;
+        let result = call(session, &mut |event| {
+            if *leaving {
+                return;
+            }
+            match mirrored(mirror, &event) {
+                Ok(true) => told.push_back((id, Told::Watched)),
+                Ok(false) => told.extend(Told::from_event(&event, limits.depth).map(|event| (id, event))),
+                Err(error) => failure = Some(error),
+            }
+        });
+        if let Some(error) = failure {
+            // It is our own hub: this is a defect, and a new connection the best that is left.
+            tracing::error!(%error, "a gateway cannot read what its hub says");
+            session.fail(&error.into(), &mut |_| ());
+        }
+        if let Some(stream) = *stream
+            && (!session.output().is_empty() || session.should_close())
+        {
+            ready.push_back(stream);
+        }
+        Some(result)
+    }
+
+    /// Tells the sender of a message that its receiver, a seat, cannot take it. What was for everybody is let pass.
+    pub(crate) fn refuse(&mut self, id: SeatId, letter: &Letter, reason: &str) {
+        if !letter.addressed {
+            return;
+        }
+        let refused = self.with_seat(id, |session, _| session.refuse(letter.id, &letter.from, reason));
+        if let Some(Err(error)) = refused {
+            tracing::warn!(to = letter.from, reason, "a sender cannot be told that its message is refused: {error}");
+        }
+    }
+
+    fn wish_to_join(&mut self, id: SeatId, address: &str, after: Duration) {
+        self.wishes.push_back(Wish::Join { place: id.0, address: address.to_owned(), after });
+    }
+
+    /// When a session has something to do next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.seats.values().filter_map(|seat| seat.session.poll_timeout()).min()
+    }
+
+    /// Does what sessions have to do.
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
+        let is_due = |seat: &Seat| seat.session.poll_timeout().is_some_and(|at| at <= now.instant);
+        let due: Vec<_> = self.seats.iter().filter(|(_, seat)| is_due(seat)).map(|(&id, _)| id).collect();
+        for id in due {
+            self.with_seat(id, |session, events| session.handle_timeout(now, events));
+        }
+    }
+}
+
+/// Takes in what is watched; whether a dictionary is another one since.
+fn mirrored(mirror: &mut Mirror, event: &Event<'_>) -> Result<bool, dict_protocol::mirror::MirrorError> {
+    match event {
+        Event::Source(source) => mirror.source(source).map(|_| false),
+        Event::State(state) => mirror.state(state).map(|seen| seen.is_some()),
+        Event::Update(update) => mirror.update(update).map(|seen| seen.is_some()),
+        Event::Disconnected { .. } => {
+            mirror.disconnected("the gateway has no connection to its hub");
+            Ok(false)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Sockets.
+impl Streams {
+    /// Who is at the other end, for people.
+    pub(crate) fn peer(&self, socket: StreamId) -> &str {
+        self.sockets.get(&socket).map_or("?", |socket| &socket.peer)
+    }
+
+    /// Has something written: what `write` appends to the socket's output. `None` if the socket is gone.
+    pub(crate) fn write<R>(&mut self, socket: StreamId, write: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
+        let output = &mut self.sockets.get_mut(&socket)?.output;
+        let result = write(output);
+        if !output.is_empty() {
+            self.ready.push_back(socket);
+        }
+        Some(result)
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) fn queued(&self, socket: StreamId) -> usize {
+        self.sockets.get(&socket).map_or(0, |socket| socket.output.len())
+    }
+
+    /// Closes a socket when its output is written, or as `how` says.
+    pub(crate) fn close(&mut self, socket: StreamId, how: Close) {
+        if let Some(state) = self.sockets.get_mut(&socket) {
+            state.ending = Some(how);
+            self.ready.push_back(socket);
+        }
+    }
+
+    /// The peer has proved that it is one: a link to it starts again from its shortest delay.
+    pub(crate) fn establish(&mut self, socket: StreamId) {
+        if let Some(state) = self.sockets.get_mut(&socket)
+            && !std::mem::replace(&mut state.established, true)
+        {
+            self.ready.push_back(socket);
+        }
+    }
+}
+
+/// What the server tells, as far as it is the same for all dialects. Each returns whether the stream is a peer's socket.
+impl Streams {
+    pub(crate) fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, peer: &str) -> bool {
+        let Origin::Local(place) = origin else {
+            let peer = peer.to_owned();
+            let socket = Socket { peer, output: Vec::new(), ending: None, established: false };
+            self.sockets.insert(stream, socket);
+            return true;
+        };
+        let id = SeatId(place);
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.stream = Some(stream);
+            self.seated.insert(stream, id);
+            self.with_seat(id, |session, _| session.connected(now));
+        } else {
+            self.ready.push_back(stream);
+        }
+        false
+    }
+
+    pub(crate) fn received(&mut self, now: Now, stream: StreamId, bytes: &[u8]) -> bool {
+        let Some(&id) = self.seated.get(&stream) else { return true };
+        self.with_seat(id, |session, events| session.receive(now, bytes, events));
+        false
+    }
+
+    pub(crate) fn output(&self, stream: StreamId) -> &[u8] {
+        match self.seated.get(&stream) {
+            Some(id) => self.seats[id].session.output(),
+            None => self.sockets.get(&stream).map_or(&[], |socket| &socket.output),
+        }
+    }
+
+    /// Whether it is a peer's socket that has no output left.
+    pub(crate) fn written(&mut self, stream: StreamId, count: usize) -> bool {
+        if let Some(id) = self.seated.get(&stream) {
+            if let Some(seat) = self.seats.get_mut(id) {
+                seat.session.wrote(count);
+            }
+            return false;
+        }
+        let Some(socket) = self.sockets.get_mut(&stream) else { return false };
+        socket.output.drain(..count);
+        socket.output.is_empty()
+    }
+
+    pub(crate) fn ending(&self, stream: StreamId) -> Option<Close> {
+        match self.seated.get(&stream) {
+            Some(id) => self.seats[id].session.should_close().then_some(Close::Drain),
+            None => self.sockets.get(&stream).map_or(Some(Close::Now), |socket| socket.ending),
+        }
+    }
+
+    pub(crate) fn is_established(&self, stream: StreamId) -> bool {
+        self.sockets.get(&stream).is_some_and(|socket| socket.established)
+    }
+
+    pub(crate) fn closed(&mut self, stream: StreamId, reason: &str) -> bool {
+        let Some(id) = self.seated.remove(&stream) else { return self.sockets.contains_key(&stream) };
+        let Some(seat) = self.seats.get_mut(&id) else { return false };
+        seat.stream = None;
+        if seat.leaving {
+            self.seats.remove(&id);
+            return false;
+        }
+        tracing::warn!(hub = %self.hub, name = seat.session.settings().name, reason, "a gateway lost its seat at the hub");
+        let address = seat.address.clone();
+        self.with_seat(id, |session, events| session.disconnected(reason, events));
+        self.wish_to_join(id, &address, Self::REJOIN);
+        false
+    }
+
+    /// Forgets a socket that is closed, when its dialogue has been told.
+    pub(crate) fn forget(&mut self, socket: StreamId) {
+        self.sockets.remove(&socket);
+    }
+}
