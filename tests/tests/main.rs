@@ -3,6 +3,7 @@
 
 mod cli;
 mod client;
+mod dialects;
 mod hub;
 mod main_job;
 mod properties;

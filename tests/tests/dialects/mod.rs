@@ -1,0 +1,4 @@
+//! Programs of four older systems at the gateways.
+
+mod hostile;
+mod lab;
