@@ -43,7 +43,8 @@ pub trait Application {
     /// If there is output after that it is written in the next turn: no [`Io::write`] is needed.
     fn written(&mut self, io: &mut Io<'_>, token: Token, length: usize);
 
-    /// The peer's system has acknowledged all that was written: of a [fragile](Io::fragile) connection alone.
+    /// The peer's system has acknowledged all that was written: of a [fragile](Io::fragile) connection alone. What
+    /// [`output`](Self::output) has by then is written in this turn.
     fn acknowledged(&mut self, io: &mut Io<'_>, token: Token) {
         let _ = (io, token);
     }
@@ -109,6 +110,8 @@ pub enum Retry {
 pub enum Close {
     /// Write what is left, tell the peer that nothing follows, and wait for it to close too, so that it can read all of
     /// it; at most [`Settings::drain_timeout`](crate::Settings::drain_timeout) in all. Nothing more is received.
+    ///
+    /// A [fragile](Io::fragile) connection is reset instead, as soon as the peer's system has acknowledged all of it.
     Drain,
     /// At once; pending output is lost.
     Now,
@@ -126,7 +129,8 @@ pub enum Closed {
     Failed(io::Error),
     /// The application asked for it.
     Asked {
-        /// Whether all output had been handed to the operating system. What the peer has read, nobody knows.
+        /// Whether all output had been handed to the operating system, and from a [fragile](Io::fragile) connection to
+        /// the peer's. What the peer has read, nobody knows.
         drained: bool,
     },
 }

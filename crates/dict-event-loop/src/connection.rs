@@ -4,19 +4,20 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
+use dict_protocol::time::Instant;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use socket2::SockRef;
 
 use crate::application::{Closed, Via};
-use crate::platform;
+use crate::platform::{self, SendQueues};
 use crate::token::{Key, Token};
 
 /// | phase | application knows it | input | output |
 /// |---|---|---|---|
 /// | `Connecting` | no | | |
 /// | `Open` | yes | received | written |
-/// | `Draining` | yes | discarded | written, then `Lingering` or closed |
+/// | `Draining` | yes | discarded | written, then `Lingering` or (of a fragile one at once) closed |
 /// | `Lingering` | yes | discarded up to its end, then closed | none; the peer was told so |
 /// | `Closing` | yes | none | none; closed before the turn ends |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub(crate) enum Output {
     Blocked,
     /// The event came, and what was left is to be written. Interest in writing is registered still.
     Resumed,
+    /// All is written, and the peer's system has not acknowledged it yet: a fragile connection waits for that. A timer
+    /// will tell.
+    Unacknowledged { since: Instant },
     /// Writing failed. What the peer sent before is still to be read.
     Broken(io::Error),
 }
@@ -75,6 +79,8 @@ pub(crate) struct Connection {
     pub(crate) phase: Phase,
     pub(crate) input: Input,
     pub(crate) output: Output,
+    /// It closes by a reset, and is written to step by step.
+    pub(crate) fragile: bool,
     /// The system hinted at the end of input: no further event needs to tell about it, so reading goes on to the end.
     pub(crate) hung_up: bool,
     /// Whether the connection stands in the queue for reading.
@@ -92,6 +98,7 @@ impl Connection {
             phase,
             input: Input::Waiting,
             output: Output::Direct,
+            fragile: false,
             hung_up: false,
             in_reads: false,
             in_writes: false,
@@ -191,6 +198,17 @@ impl Connection {
                 self.output = Output::Broken(error);
             }
         }
+    }
+
+    /// Whether the peer's system has acknowledged all that was written; `None` if this system does not tell.
+    pub(crate) fn is_acknowledged(&self, send_queues: &mut SendQueues) -> io::Result<Option<bool>> {
+        let ends = self.stream.local_addr().and_then(|local| Ok((local, self.stream.peer_addr()?)));
+        let told = ends.and_then(|(local, peer)| match send_queues.is_empty(local, peer) {
+            // Of a connection that broke nothing is known either, and it has no peer.
+            None => self.stream.peer_addr().map(|_| None),
+            told => Ok(told),
+        });
+        told.map_err(|error| self.take_error().unwrap_or(error))
     }
 
     /// Tells the peer that nothing follows.

@@ -81,11 +81,18 @@ impl<'a> Io<'a> {
         }
     }
 
-    /// From here on, whatever closes the connection resets it.
+    /// Makes the connection a fragile one, from here on to its end, for peers that know no other end than a reset. To be
+    /// called before anything is written, best when it is opened.
+    ///
+    /// Whatever closes it resets it, also that this process is killed. So nothing may be on its way then: after each write
+    /// of all that [`output`](crate::Application::output) returned, the next is asked for only when the peer's system has
+    /// acknowledged it, and [`acknowledged`](crate::Application::acknowledged) was told. [`Close::Drain`] waits for that
+    /// too, and then resets.
+    ///
+    /// What is acknowledged only Linux tells. Elsewhere, and where netlink is forbidden, everything counts as acknowledged
+    /// 5 ms after it was written.
     pub fn fragile(&mut self, token: Token) {
-        if let Some(connection) = self.sockets.connections.get(token) {
-            connection.reset_on_close();
-        }
+        self.sockets.make_fragile(token);
     }
 
     /// Lets the system ask a silent peer whether it is still there, so that one that vanished is noticed: first after 10

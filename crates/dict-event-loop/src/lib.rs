@@ -5,7 +5,8 @@
 //! One turn of the loop:
 //!
 //! 1. wait for events, until the next deadline at most; read both clocks, once ([`Io::now`]);
-//! 2. call [`woken`](Application::woken) if another thread asked for it, and do what timers of links and listeners say;
+//! 2. call [`woken`](Application::woken) if another thread asked for it, and do what timers of links, listeners and
+//!    [fragile](Io::fragile) connections say: [`acknowledged`](Application::acknowledged);
 //! 3. accept new connections and connect links: [`opened`](Application::opened);
 //! 4. read once from every connection that has input, into one buffer that all share:
 //!    [`received`](Application::received). One that filled the buffer is served again next turn, after all others, so
@@ -13,7 +14,8 @@
 //! 5. call [`timeout`](Application::timeout) if it is due, however much else happened;
 //! 6. call [`end_of_turn`](Application::end_of_turn): the place to collect what the turn's events made to be sent;
 //! 7. write once to every connection that [`Io::write`] named: [`output`](Application::output), then
-//!    [`written`](Application::written). Interest in writing is registered only while the system takes no more.
+//!    [`written`](Application::written). Interest in writing is registered only while the system takes no more. A
+//!    fragile connection is left out until its last write is acknowledged.
 //!
 //! So a request and its answer cost one wait, one read and one write. An idle connection costs about a hundred bytes
 //! and owns no buffer.
@@ -82,6 +84,7 @@ mod clock;
 mod connection;
 mod error;
 mod event_loop;
+mod fragile;
 mod identity;
 mod io;
 mod link;

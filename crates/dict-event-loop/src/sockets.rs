@@ -11,6 +11,7 @@ use crate::connection::{Connection, Input, Output, Phase};
 use crate::io::Io;
 use crate::link::Link;
 use crate::listener::Listener;
+use crate::platform::SendQueues;
 use crate::resolver::Resolver;
 use crate::settings::Settings;
 use crate::timers::{Timer, Timers};
@@ -18,7 +19,7 @@ use crate::token::{Slots, Token};
 use crate::waker::Waker;
 
 /// Everything but the wait for events. The files that say what is done with it: `listener` accepts, `link` connects,
-/// `transfer` reads and writes, this one closes.
+/// `transfer` reads and writes, `fragile` waits for acknowledgements, this one closes.
 ///
 /// Commands only change state and put tokens into queues, so that the application is never called while it calls.
 pub(crate) struct Sockets {
@@ -34,6 +35,7 @@ pub(crate) struct Sockets {
     pub(crate) next_link: u64,
     pub(crate) timers: Timers,
     pub(crate) resolver: Resolver,
+    pub(crate) send_queues: SendQueues,
     /// Listeners that may have connections to accept.
     pub(crate) accepts: VecDeque<ListenerId>,
     /// Connections that may have input, each at most once.
@@ -71,6 +73,7 @@ impl Sockets {
             next_link: 0,
             timers: Timers::default(),
             resolver: Resolver::new(waker),
+            send_queues: SendQueues::default(),
             accepts: VecDeque::new(),
             reads: VecDeque::new(),
             writes: VecDeque::new(),
@@ -105,6 +108,7 @@ impl Sockets {
                 Timer::Attempt(link) => self.attempt_link(application, link),
                 Timer::ConnectTimeout(token) => self.connect_timed_out(application, token),
                 Timer::DrainTimeout(token) => self.drain_timed_out(application, token),
+                Timer::Acknowledgement(token) => self.check_acknowledgement(application, token),
             }
         }
     }
@@ -197,8 +201,9 @@ impl Sockets {
     /// Closes all that is to be closed at once.
     pub(crate) fn settle_closes<A: Application>(&mut self, application: &mut A) {
         while let Some(token) = self.closes.pop_front() {
-            if self.connections.get(token).is_some() {
-                let drained = application.output(token).is_empty();
+            if let Some(connection) = self.connections.get(token) {
+                let acknowledged = !matches!(connection.output, Output::Unacknowledged { .. });
+                let drained = acknowledged && application.output(token).is_empty();
                 self.finish(application, token, drained);
             }
         }

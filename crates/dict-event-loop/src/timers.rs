@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     ConnectTimeout(Token),
     /// A connection has had its time to drain.
     DrainTimeout(Token),
+    /// What was written to a fragile connection may be acknowledged.
+    Acknowledgement(Token),
 }
 
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! Reading and writing: one read and one write for each connection and turn.
 
 use crate::application::Application;
-use crate::connection::{Connection, Input, Output, Phase, Received};
+use crate::connection::{Input, Output, Phase, Received};
 use crate::io::Io;
 use crate::sockets::Sockets;
 use crate::token::Token;
@@ -93,10 +93,13 @@ impl Sockets {
         self.check_output(token);
     }
 
-    /// All that was asked for is written. Whether there is more by now is the next turn's business.
+    /// All that was asked for is written. Whether there is more by now is the next turn's business, or a later one's.
     fn go_on_writing<A: Application>(&mut self, application: &mut A, token: Token) {
-        let takes_output = self.connections.get(token).is_some_and(Connection::takes_output);
-        if !takes_output {
+        let Some(connection) = self.connections.get(token) else { return };
+        if connection.fragile {
+            return self.await_acknowledgement(token);
+        }
+        if !connection.takes_output() {
             return;
         }
         if application.output(token).is_empty() {
@@ -113,7 +116,8 @@ impl Sockets {
         if !matches!(connection.phase, Phase::Draining(_)) {
             return;
         }
-        if connection.input == Input::Ended {
+        // A fragile one has been acknowledged, and its peer is told by the reset alone.
+        if connection.input == Input::Ended || connection.fragile {
             return self.finish(application, token, true);
         }
         match connection.end_output() {
@@ -123,7 +127,7 @@ impl Sockets {
     }
 
     /// After a failed write: what the peer had sent before it went is still to be read.
-    fn check_output(&mut self, token: Token) {
+    pub(crate) fn check_output(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if !matches!(connection.output, Output::Broken(_)) {
             return;

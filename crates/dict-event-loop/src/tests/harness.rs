@@ -12,38 +12,44 @@ use dict_protocol::time::Instant;
 use crate::*;
 
 /// Longer than anything takes on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Opened(Token, Via),
     Received(Token, Vec<u8>),
     InputEnded,
+    Acknowledged(Token),
     Closed(Token, Closed),
     LinkFailed(LinkId, LinkError, Option<Duration>),
 }
 
 type Command = Box<dyn FnOnce(&mut Echo, &mut Io<'_>) + Send>;
 
-pub(super) struct Echo {
+pub(crate) struct Echo {
     events: Sender<Event>,
     commands: Receiver<Command>,
-    pub(super) outputs: HashMap<Token, Vec<u8>>,
+    pub(crate) outputs: HashMap<Token, Vec<u8>>,
     /// Connections of this listener are read and not answered, nor told of.
-    pub(super) sink: Option<ListenerId>,
+    pub(crate) sink: Option<ListenerId>,
     sinks: Vec<Token>,
-    pub(super) keep_open_after_input: bool,
+    pub(crate) keep_open_after_input: bool,
+    /// Whether what is opened becomes fragile.
+    pub(crate) fragile: bool,
     received_this_turn: Vec<Token>,
     written_this_turn: Vec<Token>,
-    pub(super) turns: u64,
-    pub(super) sunk: u64,
-    pub(super) partial_writes: u64,
-    pub(super) timer: Option<(Instant, Duration)>,
-    pub(super) ticks: u64,
+    pub(crate) turns: u64,
+    pub(crate) sunk: u64,
+    pub(crate) partial_writes: u64,
+    pub(crate) timer: Option<(Instant, Duration)>,
+    pub(crate) ticks: u64,
 }
 
 impl Application for Echo {
-    fn opened(&mut self, _: &mut Io<'_>, token: Token, via: Via, _: SocketAddr) {
+    fn opened(&mut self, io: &mut Io<'_>, token: Token, via: Via, _: SocketAddr) {
+        if self.fragile {
+            io.fragile(token);
+        }
         if self.sink.is_some_and(|sink| via == Via::Listener(sink)) {
             self.sinks.push(token);
         } else {
@@ -86,6 +92,10 @@ impl Application for Echo {
         let output = self.outputs.get_mut(&token).expect("output is written between opened and closed");
         output.drain(..length);
         self.partial_writes += u64::from(!output.is_empty());
+    }
+
+    fn acknowledged(&mut self, _: &mut Io<'_>, token: Token) {
+        self.tell(Event::Acknowledged(token));
     }
 
     fn closed(&mut self, _: &mut Io<'_>, token: Token, reason: Closed) {
@@ -133,20 +143,20 @@ impl Echo {
 }
 
 /// A loop with an [`Echo`] in a thread.
-pub(super) struct Running {
-    pub(super) waker: Waker,
-    pub(super) address: SocketAddr,
-    pub(super) events: Receiver<Event>,
+pub(crate) struct Running {
+    pub(crate) waker: Waker,
+    pub(crate) address: SocketAddr,
+    pub(crate) events: Receiver<Event>,
     commands: Sender<Command>,
     thread: Option<JoinHandle<Echo>>,
 }
 
 impl Running {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with_settings(Settings::default())
     }
 
-    pub(super) fn with_settings(settings: Settings) -> Self {
+    pub(crate) fn with_settings(settings: Settings) -> Self {
         let mut event_loop = EventLoop::with_settings(settings).unwrap();
         let address = event_loop.io().listen(&"127.0.0.1:0".parse().unwrap()).unwrap().address;
         let waker = event_loop.waker();
@@ -158,7 +168,7 @@ impl Running {
     }
 
     /// Runs `command` in the loop's thread and waits for its result.
-    pub(super) fn call<R: Send + 'static>(
+    pub(crate) fn call<R: Send + 'static>(
         &self,
         command: impl FnOnce(&mut Echo, &mut Io<'_>) -> R + Send + 'static,
     ) -> R {
@@ -169,22 +179,22 @@ impl Running {
         result.recv_timeout(PATIENCE).expect("the loop comes to the command")
     }
 
-    pub(super) fn client(&self) -> TcpStream {
+    pub(crate) fn client(&self) -> TcpStream {
         client(self.address)
     }
 
     /// Connects, and waits for the loop to know it.
-    pub(super) fn opened_client(&self) -> (TcpStream, Token) {
+    pub(crate) fn opened_client(&self) -> (TcpStream, Token) {
         let client = self.client();
         let token = self.opened().0;
         (client, token)
     }
 
-    pub(super) fn event(&self) -> Event {
+    pub(crate) fn event(&self) -> Event {
         self.events.recv_timeout(PATIENCE).expect("an event comes")
     }
 
-    pub(super) fn opened(&self) -> (Token, Via) {
+    pub(crate) fn opened(&self) -> (Token, Via) {
         loop {
             if let Event::Opened(token, via) = self.event() {
                 return (token, via);
@@ -192,7 +202,7 @@ impl Running {
         }
     }
 
-    pub(super) fn closed(&self) -> (Token, Closed) {
+    pub(crate) fn closed(&self) -> (Token, Closed) {
         loop {
             if let Event::Closed(token, reason) = self.event() {
                 return (token, reason);
@@ -200,7 +210,7 @@ impl Running {
         }
     }
 
-    pub(super) fn link_failed(&self) -> (LinkId, LinkError, Option<Duration>) {
+    pub(crate) fn link_failed(&self) -> (LinkId, LinkError, Option<Duration>) {
         loop {
             if let Event::LinkFailed(link, error, retry_in) = self.event() {
                 return (link, error, retry_in);
@@ -209,7 +219,7 @@ impl Running {
     }
 
     /// What is received on `token` until there are `length` bytes of it.
-    pub(super) fn received(&self, token: Token, length: usize) -> Vec<u8> {
+    pub(crate) fn received(&self, token: Token, length: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < length {
             if let Event::Received(from, bytes) = self.event()
@@ -221,15 +231,20 @@ impl Running {
         all
     }
 
-    /// Asserts that the loop waits while nothing happens.
-    pub(super) fn assert_idle(&self) {
+    /// How many turns the loop takes in 300 ms.
+    pub(crate) fn turns_in_a_while(&self) -> u64 {
         let before = self.call(|echo, _| echo.turns);
         thread::sleep(Duration::from_millis(300));
-        let turns = self.call(|echo, _| echo.turns) - before;
+        self.call(|echo, _| echo.turns) - before
+    }
+
+    /// Asserts that the loop waits while nothing happens.
+    pub(crate) fn assert_idle(&self) {
+        let turns = self.turns_in_a_while();
         assert!(turns < 20, "{turns} turns without anything to do");
     }
 
-    pub(super) fn send(&self, token: Token, bytes: Vec<u8>) {
+    pub(crate) fn send(&self, token: Token, bytes: Vec<u8>) {
         self.call(move |echo, io| {
             echo.outputs.get_mut(&token).expect("the connection is open").extend(bytes);
             io.write(token);
@@ -237,7 +252,7 @@ impl Running {
     }
 
     /// Ends the loop in order and waits for that.
-    pub(super) fn stop(mut self) -> Echo {
+    pub(crate) fn stop(mut self) -> Echo {
         let thread = self.thread.take().expect("it is taken only here and in drop");
         self.call(|_, io| io.stop());
         thread.join().expect("the loop does not panic")
@@ -258,7 +273,7 @@ impl Drop for Running {
 }
 
 impl Echo {
-    pub(super) fn new(events: Sender<Event>, commands: Receiver<Command>) -> Self {
+    pub(crate) fn new(events: Sender<Event>, commands: Receiver<Command>) -> Self {
         Self {
             events,
             commands,
@@ -266,6 +281,7 @@ impl Echo {
             sink: None,
             sinks: Vec::new(),
             keep_open_after_input: false,
+            fragile: false,
             received_this_turn: Vec::new(),
             written_this_turn: Vec::new(),
             turns: 0,
@@ -277,14 +293,14 @@ impl Echo {
     }
 
     /// An application for a loop in the test's own thread.
-    pub(super) fn alone() -> (Self, Receiver<Event>) {
+    pub(crate) fn alone() -> (Self, Receiver<Event>) {
         let (sender, events) = mpsc::channel();
         (Self::new(sender, mpsc::channel().1), events)
     }
 }
 
 /// Waits for what other threads bring about.
-pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -292,7 +308,7 @@ pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-pub(super) fn client(address: SocketAddr) -> TcpStream {
+pub(crate) fn client(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -301,12 +317,12 @@ pub(super) fn client(address: SocketAddr) -> TcpStream {
 }
 
 /// Bytes of which each part differs from the others.
-pub(super) fn pattern(length: usize) -> Vec<u8> {
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length as u32).map(|position| (position.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 /// Sends `bytes` from another thread, so that they can be read back here meanwhile.
-pub(super) fn send_meanwhile(stream: &TcpStream, bytes: Vec<u8>) -> JoinHandle<TcpStream> {
+pub(crate) fn send_meanwhile(stream: &TcpStream, bytes: Vec<u8>) -> JoinHandle<TcpStream> {
     let mut stream = stream.try_clone().unwrap();
     thread::spawn(move || {
         stream.write_all(&bytes).unwrap();
@@ -316,7 +332,7 @@ pub(super) fn send_meanwhile(stream: &TcpStream, bytes: Vec<u8>) -> JoinHandle<T
 
 /// Runs `body` in a process of its own with another limit of open files (`ulimit -n`); `name` is the test's.
 #[cfg(unix)]
-pub(super) fn with_descriptors(limit: &str, name: &str, body: impl FnOnce()) {
+pub(crate) fn with_descriptors(limit: &str, name: &str, body: impl FnOnce()) {
     const MARK: &str = "DICTWIRE_TEST_WITH_DESCRIPTORS";
     if std::env::var_os(MARK).is_some() {
         return body();

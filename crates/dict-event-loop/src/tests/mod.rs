@@ -3,7 +3,8 @@
 
 mod accepting;
 mod closing;
-mod harness;
+mod fragile;
+pub(crate) mod harness;
 mod links;
 mod timing;
 mod transfer;

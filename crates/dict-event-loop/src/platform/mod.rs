@@ -1,9 +1,19 @@
-//! Where operating systems differ; there are no such differences in any other file.
+//! Where operating systems differ; there are no such differences in any other place.
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
 
 use std::io;
 use std::time::Duration;
 
 use socket2::{Socket, TcpKeepalive};
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::elsewhere::SendQueues;
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::SendQueues;
 
 /// Whether a read or write of less than was asked for means that the next event will be reported.
 ///
@@ -60,4 +70,25 @@ fn with_intervals(questions: TcpKeepalive) -> TcpKeepalive {
 )))]
 fn with_intervals(questions: TcpKeepalive) -> TcpKeepalive {
     questions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_peer_is_asked_after_ten_seconds() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        keep_alive(&socket).unwrap();
+        assert!(socket.keepalive().unwrap());
+        #[cfg(unix)]
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(10));
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            (socket.tcp_keepalive_interval().unwrap(), socket.tcp_keepalive_retries().unwrap()),
+            (Duration::from_secs(5), 3)
+        );
+    }
 }
