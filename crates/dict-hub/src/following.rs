@@ -134,7 +134,7 @@ impl Hub {
     }
 
     /// Gives followers of a source whose writer keeps nothing the dictionary as it is, and says what is missing.
-    fn give_state(&mut self, id: SourceId) {
+    pub(crate) fn give_state(&mut self, id: SourceId) {
         let limits = &self.config.limits;
         let source = &mut self.sources[id];
         let live = source.live;
@@ -152,8 +152,9 @@ impl Hub {
             let (to, came_late) = (follower.peer, follower.came_late);
             self.body.clear();
             let (sequence, stamp, replayed, end_of_slice) = (live, source.stamp, true, false);
-            // Update 1 states the whole dictionary, so the dictionary as of update 1 is that update.
-            if live == 1 {
+            let lost = source.lost.filter(|_| position == 0);
+            // Update 1 states the whole dictionary, so the dictionary as of update 1 is that update, if it is not lost.
+            if live == 1 && lost.is_none() {
                 self.body.push(0x90);
                 source.state.encode(&mut self.body);
                 let patch = &self.body;
@@ -165,7 +166,8 @@ impl Hub {
             source.state.encode(&mut self.body);
             let reason =
                 if came_late && position == 0 { GapReason::BeforeLogger } else { GapReason::NotKept };
-            let missing = Some(MissingFrom { first: position + 1, since: Time::default(), reason });
+            let not_here = MissingFrom { first: position + 1, since: Time::default(), reason };
+            let missing = Some(lost.unwrap_or(not_here));
             let dictionary = &self.body;
             let state = State { source: id, sequence, stamp, missing, end_of_slice, replayed, dictionary };
             self.peers.send(to, &Packet::State(state));

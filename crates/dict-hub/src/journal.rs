@@ -423,6 +423,7 @@ impl Source {
             newest: 0,
             stamp: Stamp::default(),
             state: RawDictionary::new(),
+            lost: None,
             watchers: Vec::new(),
             followers: Vec::new(),
             resume: None,

@@ -189,6 +189,9 @@ impl Hub {
             }
         }
         let Some(missing) = state.missing else { return };
+        if !state.replayed {
+            return self.began_after_loss(state.source, missing);
+        }
         self.frame.clear();
         State { end_of_slice: false, ..*state }.encode(&mut self.frame);
         let source = &mut self.sources[state.source];
@@ -200,6 +203,16 @@ impl Hub {
                 follower.position = Some(state.sequence);
                 self.peers.append(follower.peer, &self.frame);
             }
+        }
+    }
+
+    /// A source's writer says, unasked, that its epoch began after a loss. Where it keeps something for followers they are
+    /// told by what it answers to a Resume; else by this hub, now if they can be.
+    fn began_after_loss(&mut self, id: SourceId, missing: MissingFrom) {
+        let source = &mut self.sources[id];
+        source.lost = Some(missing).filter(|missing| missing.first == 1);
+        if source.level != Level::Logged {
+            self.give_state(id);
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use dict_protocol::connection::ConnectionError;
-use dict_protocol::packet::{Level, Mode};
+use dict_protocol::packet::{Level, MissingFrom, Mode};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::raw::RawDictionary;
 use dict_protocol::record::Stamp;
@@ -134,6 +134,8 @@ pub(crate) struct Source {
     /// Of the last update applied.
     pub(crate) stamp: Stamp,
     pub(crate) state: RawDictionary,
+    /// It began after a loss: what its writer said is missing from update 1 on.
+    pub(crate) lost: Option<MissingFrom>,
     pub(crate) watchers: Vec<Watcher>,
     pub(crate) followers: Vec<Follower>,
     pub(crate) resume: Option<OpenResume>,

@@ -33,6 +33,8 @@ coverage! {
     blocked,
     /// Epochs ended in order.
     ends,
+    /// Epochs begun after a loss.
+    losses,
     /// Acknowledgements that reached a writer.
     acknowledgements,
     /// Resumes that a hub sent a writer.
@@ -55,6 +57,8 @@ coverage! {
     gaps_not_kept,
     /// Gaps because what was wanted was acknowledged before the logger came.
     gaps_before_logger,
+    /// Gaps because an epoch began after a loss.
+    gaps_link_lost,
     /// Gaps between epochs.
     gaps_between_epochs,
     /// Rows that came after a gap that was taken to cover them.

@@ -11,6 +11,8 @@ pub(super) struct Epoch {
     pub(super) states: Vec<Dictionary>,
     /// The last update is its End.
     pub(super) ended: bool,
+    /// It began after a loss: its first update is missing, though not the dictionary as of it.
+    pub(super) after_loss: bool,
 }
 
 impl Epoch {
@@ -50,6 +52,7 @@ impl Journal {
         }
         entry.states.extend_from_slice(&epoch.states[entry.states.len()..]);
         entry.ended = epoch.ended;
+        entry.after_loss = epoch.after_loss;
         Ok(())
     }
 

@@ -144,6 +144,7 @@ fn count(batch: &Batch, notes: &mut Notes) {
                     GapReason::SpoolFull => coverage.gaps_spool_full += 1,
                     GapReason::NotKept => coverage.gaps_not_kept += 1,
                     GapReason::BeforeLogger => coverage.gaps_before_logger += 1,
+                    GapReason::LinkLost => coverage.gaps_link_lost += 1,
                     _ => {}
                 }
             }

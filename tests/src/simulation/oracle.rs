@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dict_protocol::change::{self, Patch};
 use dict_protocol::encoding::messagepack::decode_dictionary;
-use dict_protocol::record::{EntryKind, Missing};
+use dict_protocol::record::{EntryKind, GapReason, Missing};
 use dict_protocol::value::Dictionary;
 
 use super::disk::{Disk, Row};
@@ -72,6 +72,9 @@ fn check_row(
             if entry.sequence != held.position + 1 {
                 return Err(format!("{} follows {}", entry.sequence, held.position));
             }
+            if entry.sequence == 1 && begins_after_loss(row, journal) {
+                return Err("an update that is missing is held".to_owned());
+            }
             let patch = Patch::parse(&row.body, DEPTH).map_err(|error| format!("a bad patch: {error}"))?;
             change::apply(&patch, &mut held.dictionary);
         }
@@ -79,6 +82,10 @@ fn check_row(
             let from = (missing.after_epoch, missing.after);
             if from != (row.epoch, held.position) || entry.sequence <= held.position {
                 return Err(format!("a gap from {from:?} to {} follows {}", entry.sequence, held.position));
+            }
+            let is_loss = missing.reason == GapReason::LinkLost;
+            if is_loss != (missing.after == 0 && begins_after_loss(row, journal)) {
+                return Err(format!("{missing:?} is no reason"));
             }
             held.dictionary =
                 decode_dictionary(&row.body, DEPTH).map_err(|error| format!("a bad dictionary: {error}"))?;
@@ -88,6 +95,11 @@ fn check_row(
     held.position = entry.sequence;
     held.ended = entry.kind == EntryKind::End;
     check_content(row, held, journal)
+}
+
+/// Whether the writer said that its epoch's first update is missing.
+fn begins_after_loss(row: &Row, journal: &Journal) -> bool {
+    journal.epoch(&row.source, row.epoch).is_some_and(|epoch| epoch.after_loss)
 }
 
 /// Whether the dictionary is what the writer's was. A hub's own source has no journal.

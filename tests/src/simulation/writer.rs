@@ -25,6 +25,8 @@ pub(super) struct Writer {
     journal: Epoch,
     /// A hub has accepted that epoch: it is in the journal of all, and updates of it may have been sent.
     accepted: bool,
+    /// Something of that epoch is acknowledged.
+    acknowledged: bool,
 }
 
 impl Writer {
@@ -33,7 +35,7 @@ impl Writer {
         let id = session.add_writer(now, &plan.source, plan.options).expect("its name is a name");
         let epoch = session.writer(id).expect("it was just added").epoch();
         let journal = Epoch::new();
-        Self { plan, id, content: Dictionary::new(), epoch, journal, accepted: false }
+        Self { plan, id, content: Dictionary::new(), epoch, journal, accepted: false, acknowledged: false }
     }
 
     /// Whether it publishes no more, unless it begins again.
@@ -88,7 +90,7 @@ impl Writer {
         self.epoch = session.writer(self.id).expect("it was just added").epoch();
         self.content = Dictionary::new();
         self.journal = Epoch::new();
-        self.accepted = false;
+        (self.accepted, self.acknowledged) = (false, false);
     }
 
     /// One turn of its program: some publications, and now and then an end.
@@ -125,7 +127,11 @@ impl Writer {
             }
         }
         let is_first = session.writer(self.id).is_some_and(|writer| writer.newest() == 0);
-        let result = if rng.bool() || is_first {
+        let after_loss = is_first && rng.u8(0..3) == 0;
+        let result = if after_loss {
+            let since = now.time.offset_by(-rng.i64(0..1_000_000_000));
+            session.publish_after_loss(now, self.id, &new, since).map(Some)
+        } else if rng.bool() || is_first {
             session.publish(now, self.id, &new)
         } else {
             let set = set.as_ref().map(|(key, value)| (key.as_str(), value));
@@ -137,6 +143,8 @@ impl Writer {
                     notes.complain(format_args!("{}: {sequence} changes nothing", self.plan.source));
                 }
                 self.content = new;
+                self.journal.after_loss |= after_loss;
+                notes.coverage.losses += u64::from(after_loss);
                 self.note_update(session, sequence, notes);
             }
             Ok(None) if new != self.content => {
@@ -170,13 +178,11 @@ impl Writer {
             self.enter(notes);
         }
         let writer = session.writer(self.id).expect("it is never removed");
-        let most = session.limits().spool_updates as u64;
-        if writer.level() == Some(Level::Logged) && writer.unacknowledged() > 4 * most {
-            notes.complain(format_args!(
-                "{}: {} spooled, {most} allowed",
-                self.plan.source,
-                writer.unacknowledged()
-            ));
+        let most = session.limits().spool_updates;
+        let (spooled, _) = writer.spooled();
+        // Its own epoch, and three that are over.
+        if spooled > 4 * most {
+            notes.complain(format_args!("{source}: {spooled} spooled, {most} allowed for an epoch"));
         }
     }
 
@@ -197,7 +203,10 @@ impl Writer {
                 notes.coverage.refused_live += 1;
             }
             WriterChange::Replaced => notes.coverage.fences += 1,
-            WriterChange::Acknowledged { .. } => notes.coverage.acknowledgements += 1,
+            WriterChange::Acknowledged { sequence } => {
+                notes.coverage.acknowledgements += 1;
+                self.acknowledged |= *sequence > 0;
+            }
             _ => {}
         }
     }
@@ -215,9 +224,11 @@ impl Writer {
         if self.accepted && self.journal.newest() > 0 {
             let states = vec![self.content.clone(); 1 + usize::from(self.journal.ended)];
             self.journal.states = states;
+            // A loss that was acknowledged is not told again.
+            self.journal.after_loss &= !self.acknowledged;
         }
         self.epoch = to;
-        self.accepted = false;
+        (self.accepted, self.acknowledged) = (false, false);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod lab;
+mod losses;
 
 use std::time::Duration;
 

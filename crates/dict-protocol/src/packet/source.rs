@@ -157,7 +157,8 @@ fn fixed_fields(source: u32, sequence: u64, stamp: &Stamp) -> [u8; UPDATE_FIELDS
 
 /// A source's whole dictionary.
 ///
-/// It takes no sequence itself. Where `missing` is not `None` it stands in for updates that are no more.
+/// It takes no sequence itself. Where `missing` is not `None` it stands in for updates that are no more; one that nobody
+/// asked for, and so is not `replayed`, says by it that its epoch began after a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State<'a> {
     /// The hub's number of the (source, epoch).
@@ -181,9 +182,9 @@ pub struct State<'a> {
 pub struct MissingFrom {
     /// The first one missing.
     pub first: u64,
-    /// The writer's time of it, zero where that is not known either.
+    /// Since when they are missing, by the writer's clock; zero where that is not known either.
     pub since: Time,
-    /// Why.
+    /// Why; where there are several reasons, the first one's.
     pub reason: GapReason,
 }
 

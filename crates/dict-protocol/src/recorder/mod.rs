@@ -282,8 +282,13 @@ impl Recorder {
         if gap.first > held + 1 {
             return Err(self.out_of_order(epoch, gap.first, state.sequence));
         }
+        let reason = match gap.reason {
+            // Only an epoch's first update is lost so: whoever holds that lacks the rest for another reason.
+            GapReason::LinkLost if held > 0 => GapReason::NotKept,
+            reason => reason,
+        };
         let kind = match DictionaryBytes::parse(state.dictionary, self.depth) {
-            Ok(_) => EntryKind::State { missing: self.missing(epoch, gap.reason) },
+            Ok(_) => EntryKind::State { missing: self.missing(epoch, reason) },
             Err(_) => EntryKind::Unreadable { missing: self.missing(epoch, GapReason::Unreadable) },
         };
         let row = Row {

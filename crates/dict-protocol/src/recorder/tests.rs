@@ -140,6 +140,19 @@ fn a_state_is_stored_with_the_gap_from_what_is_held() {
 }
 
 #[test]
+fn a_loss_before_an_epoch_is_the_reason_only_where_nothing_of_the_epoch_is_held() {
+    for (held, reason) in [(0, GapReason::LinkLost), (3, GapReason::NotKept)] {
+        let (mut recorder, link) = recorder(&[(7, held, false)]);
+        recorder.source(link, &source(1, 7, 0)).unwrap();
+        let missing =
+            Some(MissingFrom { first: 1, since: Time::from_nanos(500), reason: GapReason::LinkLost });
+        recorder.state(link, &State { missing, ..state(1, 9, None) }).unwrap();
+        let missing = Missing { after_epoch: 7, after: held, reason };
+        assert_eq!(kinds(&recorder.take_batch().unwrap()), [(EntryKind::State { missing }, 9)]);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_set_aside_and_holds_nobody_up() {
     let (mut recorder, link) = recorder(&[(7, 3, false)]);
     recorder.source(link, &source(1, 7, 0)).unwrap();

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::name::{self, NameError};
 use crate::output::Output;
 use crate::packet::{Ack, Announced, LoggerPresence, Resume};
-use crate::time::Now;
+use crate::time::{Now, Time};
 use crate::value::{Dictionary, Value};
 use crate::writer::{self, Line, PublishError, Writer, WriterChange, WriterOptions};
 
@@ -217,6 +217,27 @@ impl Session {
         dictionary: &Dictionary,
     ) -> Result<Option<u64>, PublishError> {
         self.with_writer(id, |writer, line| writer.publish(line, now.time, dictionary))
+    }
+
+    /// States a writer's whole dictionary as the first thing in its epoch, on behalf of a program that was out of reach
+    /// since `since` and cannot send again what it had meanwhile. Returns the sequence: 1.
+    ///
+    /// That first update is missing: watchers get the dictionary as always, timelines a gap with the reason
+    /// [`GapReason::LinkLost`](crate::record::GapReason::LinkLost) and the dictionary after it. It counts as no update
+    /// that was [dropped](Writer::dropped). After an epoch that has updates, [end it](Session::end_writer) and
+    /// [add a writer](Session::add_writer) again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::publish`], and if anything was published in the epoch before.
+    pub fn publish_after_loss(
+        &mut self,
+        now: Now,
+        id: WriterId,
+        dictionary: &Dictionary,
+        since: Time,
+    ) -> Result<u64, PublishError> {
+        self.with_writer(id, |writer, line| writer.publish_after_loss(line, now.time, dictionary, since))
     }
 
     /// Sets keys of a writer's dictionary and removes others; removals come first. Returns the sequence of the update,

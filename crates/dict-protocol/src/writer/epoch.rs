@@ -38,6 +38,8 @@ pub(super) struct Epoch {
     stated: Option<(u64, u64)>,
     /// Updates that an acknowledgement covered as a gap.
     lost: u64,
+    /// Update 1 is missing, since this time: it only stands for a dictionary that came after a loss.
+    begins_after_loss: Option<Time>,
 }
 
 impl Epoch {
@@ -56,6 +58,7 @@ impl Epoch {
             evicted: 0,
             stated: None,
             lost: 0,
+            begins_after_loss: None,
         }
     }
 
@@ -77,6 +80,20 @@ impl Epoch {
             }
         }
         spool.push(time, end, patch);
+    }
+
+    /// Takes the first update in as one that is missing since `since`: all that is kept is the dictionary as of it.
+    pub(super) fn push_after_loss(&mut self, time: Time, since: Time, patch: &[u8]) {
+        self.push(time, false, patch);
+        self.begins_after_loss = Some(since);
+        if let Some(spool) = &mut self.spool {
+            spool.remove_through(self.newest);
+        }
+    }
+
+    /// Since when something was lost before it began, if anything was and that is not acknowledged.
+    pub(super) fn loss_to_state(&self) -> Option<Time> {
+        self.begins_after_loss.filter(|_| self.acknowledged == 0)
     }
 
     /// Takes an acknowledgement in; nobody is moved back.
@@ -104,7 +121,18 @@ impl Epoch {
 
     /// Updates that were given up.
     pub(super) fn dropped(&self) -> u64 {
-        self.lost + self.evicted.saturating_sub(self.acknowledged)
+        self.lost + self.evicted.saturating_sub(self.acknowledged.max(self.missing_from_the_beginning()))
+    }
+
+    /// Updates that were given up, or are if nobody keeps the rest of it any longer.
+    pub(super) fn dropped_without_rest(&self) -> u64 {
+        let given_up = self.acknowledged.max(self.evicted).max(self.missing_from_the_beginning());
+        self.dropped() + self.newest - given_up
+    }
+
+    /// The last update that is missing since before it began, and so was never dropped; 0: none.
+    fn missing_from_the_beginning(&self) -> u64 {
+        u64::from(self.begins_after_loss.is_some())
     }
 
     /// Whether nothing of it is left to be sent again.
@@ -162,12 +190,30 @@ impl Epoch {
             return None;
         }
         let first = after + 1;
-        let reason = if self.evicted > after { GapReason::SpoolFull } else { GapReason::BeforeLogger };
-        if reason == GapReason::SpoolFull {
-            let (stated_first, stated_last) = self.stated.unwrap_or((first, self.evicted));
-            self.stated = Some((first.min(stated_first), self.evicted.max(stated_last)));
+        let dropped_first = first.max(self.missing_from_the_beginning() + 1);
+        if self.evicted >= dropped_first {
+            let (stated_first, stated_last) = self.stated.unwrap_or((dropped_first, self.evicted));
+            self.stated = Some((dropped_first.min(stated_first), self.evicted.max(stated_last)));
         }
-        Some(MissingFrom { first, since: Time::default(), reason })
+        let reason = if self.evicted > after { GapReason::SpoolFull } else { GapReason::BeforeLogger };
+        Some(self.missing_from(first, reason))
+    }
+
+    /// What a State says that stands in for the updates from `first`, which are missing for `reason`. Of several reasons
+    /// the first one's is told, and before all others is the loss that the epoch began with.
+    pub(super) fn missing_from(&self, first: u64, reason: GapReason) -> MissingFrom {
+        match self.begins_after_loss {
+            Some(since) if first == 1 => MissingFrom { first, since, reason: GapReason::LinkLost },
+            _ => MissingFrom { first, since: Time::default(), reason },
+        }
+    }
+
+    /// What the hub is told to be missing by a State at `sequence` that it did not ask for.
+    ///
+    /// Where there is a spool the hub asks it: there, only the State that stands for update 1 alone says so.
+    pub(super) fn missing_at(&self, sequence: u64) -> Option<MissingFrom> {
+        let since = self.begins_after_loss.filter(|_| self.spool.is_none() || sequence == 1)?;
+        Some(MissingFrom { first: 1, since, reason: GapReason::LinkLost })
     }
 }
 

@@ -17,8 +17,9 @@
 //! announced as a replay, which is acknowledged like any epoch and then forgotten.
 //!
 //! What is kept depends on the [`Level`]: at `logged` each update, until every logger has it; at `received` and `none`
-//! nothing, since a hub that lost something is told the newest state. When the connection takes no more the writer stops
-//! sending and later sends its newest state: a hub that reads slowly costs no memory.
+//! nothing, since a hub that lost something is told the newest state. An epoch may begin with a loss: its update 1 is
+//! missing, and nothing but the dictionary as of it is kept. When the connection takes no more the writer stops sending
+//! and later sends its newest state: a hub that reads slowly costs no memory.
 
 mod epoch;
 mod options;
@@ -228,15 +229,15 @@ impl Writer {
     fn keep(&mut self, mut epoch: Epoch) {
         let id = epoch.id;
         epoch.unlink();
-        self.abandoned += epoch.dropped();
         if epoch.is_settled() {
             // This hub may have been restarted since, and ask for it on behalf of a logger that came after.
             self.given_up.extend(id);
+            self.abandoned += epoch.dropped();
             return;
         }
         if self.replays.len() == Self::REPLAYS {
             let oldest = self.replays.remove(0);
-            self.abandoned += oldest.unacknowledged();
+            self.abandoned += oldest.dropped_without_rest();
             self.given_up.extend(oldest.id);
         }
         self.replays.push(epoch);
@@ -351,7 +352,7 @@ impl Writer {
             (_, Outcome::Lower | Outcome::Live) | (None, _) => {}
             (Some(place), _) => {
                 let replay = self.replays.remove(place);
-                self.abandoned += replay.unacknowledged();
+                self.abandoned += replay.dropped_without_rest();
             }
         }
     }
@@ -400,11 +401,11 @@ impl Writer {
         let to = now.time.as_epoch().max(above);
         if self.has_sent() {
             let bounds = spool_bounds(self.level, line.limits);
-            let ended = self.epoch.ended;
+            let (loss, ended) = (self.epoch.loss_to_state(), self.epoch.ended);
             let old = core::mem::replace(&mut self.epoch, Epoch::new(to, highest, bounds));
             self.keep(old);
             self.standing = Standing::Raised;
-            self.restate(now.time, ended);
+            self.restate(now.time, loss, ended);
         } else {
             self.epoch.number = to;
             self.epoch.previous = highest;

@@ -42,6 +42,16 @@ pub enum PublishError {
     /// The epoch has its End.
     #[error("the source has been ended")]
     Ended,
+    /// A loss before its first update cannot be stated any more.
+    #[error(
+        "epoch {epoch} has {newest} updates already, and only the first can be missing: end it and begin another"
+    )]
+    Begun {
+        /// The epoch.
+        epoch: u64,
+        /// Its last update.
+        newest: u64,
+    },
     /// The hub refused this writer.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -69,12 +79,29 @@ impl Writer {
         } else if !change::difference(&self.content, new, depth, scratch)? {
             return Ok(None);
         }
-        if self.surely_fits(line, new.len())? {
-            follow(&mut self.content, new, &self.scratch);
-        } else {
-            self.apply_if_it_fits(line)?;
-        }
+        self.take_in(line, new)?;
         Ok(Some(self.push(line, now, false)))
+    }
+
+    /// Begins the epoch with what `new` is after a loss: update 1 is missing since `since`, and takes no other form than
+    /// the dictionary as of it. Returns its sequence, 1.
+    pub(crate) fn publish_after_loss(
+        &mut self,
+        line: &mut Line<'_>,
+        now: Time,
+        new: &Dictionary,
+        since: Time,
+    ) -> Result<u64, PublishError> {
+        self.admit(line)?;
+        if self.epoch.newest > 0 {
+            return Err(PublishError::Begun { epoch: self.epoch.number, newest: self.epoch.newest });
+        }
+        self.scratch.clear();
+        change::write_whole(new, line.limits.depth, &mut self.scratch)?;
+        self.take_in(line, new)?;
+        self.epoch.push_after_loss(now, since, &self.scratch);
+        self.catch_up(line);
+        Ok(self.epoch.newest)
     }
 
     /// Sets keys and removes others; returns the sequence of the update, `None` where nothing differs.
@@ -147,12 +174,16 @@ impl Writer {
         self.epoch.previous = former;
     }
 
-    /// States the whole dictionary as the first update of a new epoch, and its End if it had one.
-    pub(super) fn restate(&mut self, now: Time, ended: bool) {
+    /// States the whole dictionary as the first update of a new epoch, after the loss that the former one began with if
+    /// nobody was told, and its End if it had one.
+    pub(super) fn restate(&mut self, now: Time, loss: Option<Time>, ended: bool) {
         self.scratch.clear();
         change::write_whole(&self.content, usize::MAX, &mut self.scratch)
             .expect("each part of it was encoded before");
-        self.epoch.push(now, false, &self.scratch);
+        match loss {
+            Some(since) => self.epoch.push_after_loss(now, since, &self.scratch),
+            None => self.epoch.push(now, false, &self.scratch),
+        }
         if ended {
             self.epoch.push(now, true, EMPTY_PATCH);
         }
@@ -171,6 +202,15 @@ impl Writer {
         let blocked = self.options.when_full == WhenFull::Block
             && (!self.epoch.has_room(0) || (self.phase == Phase::Live && line.ready().is_none()));
         if blocked { Err(PublishError::Full) } else { Ok(()) }
+    }
+
+    /// Makes the dictionary what `new` is, if that is within its limits; the patch in the scratch buffer is what differs.
+    fn take_in(&mut self, line: &Line<'_>, new: &Dictionary) -> Result<(), PublishError> {
+        if self.surely_fits(line, new.len())? {
+            follow(&mut self.content, new, &self.scratch);
+            return Ok(());
+        }
+        self.apply_if_it_fits(line)
     }
 
     /// Whether an estimate shows that the dictionary stays within its limits with the patch in the scratch buffer, and

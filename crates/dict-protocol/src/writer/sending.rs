@@ -4,9 +4,8 @@ use super::epoch::{Epoch, made_at};
 use super::{Line, Phase, Writer, publish};
 use crate::encoding::messagepack;
 use crate::output::Output;
-use crate::packet::{MissingFrom, Packet, Resume, State, Update};
+use crate::packet::{Packet, Resume, State, Update};
 use crate::record::GapReason;
-use crate::time::Time;
 
 impl Writer {
     /// The hub asks for older updates. They are sent at once, or when the output has room.
@@ -49,11 +48,8 @@ impl Writer {
 
     /// Nothing is kept for loggers: they get the newest state.
     fn answer_without_spool(&mut self, id: u32, resume: &Resume, output: &mut Output) {
-        let missing = (resume.after < self.epoch.newest).then_some(MissingFrom {
-            first: resume.after.saturating_add(1),
-            since: Time::default(),
-            reason: GapReason::NotKept,
-        });
+        let missing = (resume.after < self.epoch.newest)
+            .then(|| self.epoch.missing_from(resume.after.saturating_add(1), GapReason::NotKept));
         self.encode_content();
         output.send(&Packet::State(State {
             source: id,
@@ -83,7 +79,7 @@ impl Writer {
                 source: id,
                 sequence: stated,
                 stamp: made_at(time),
-                missing: None,
+                missing: self.epoch.missing_at(stated),
                 end_of_slice: false,
                 replayed: false,
                 dictionary: &self.scratch,

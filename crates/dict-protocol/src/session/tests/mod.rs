@@ -2,6 +2,7 @@
 
 mod exchange;
 mod lifecycle;
+mod losses;
 mod writers;
 
 use alloc::format;

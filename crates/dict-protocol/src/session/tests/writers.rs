@@ -153,6 +153,21 @@ fn what_was_dropped_and_still_acknowledged_is_not_lost() {
 }
 
 #[test]
+fn what_was_dropped_counts_once_whatever_follows_it() {
+    let limits = Limits { spool_updates: 2, ..Limits::default() };
+    let (mut fixture, writer) = live(limits);
+    (1..=5).for_each(|n| assert!(fixture.publish(writer, n).is_some()));
+    fixture.session.end_writer(fixture.now, writer).unwrap();
+    let next = fixture.add(Some(Level::Logged));
+    let dropped = |fixture: &Fixture| fixture.session.writer(next).unwrap().dropped();
+    assert_eq!(dropped(&fixture), 4, "its replay has the last two");
+    fixture.accept(EPOCH, 1, 0);
+    fixture.resume(1, 0, 10, 1 << 20);
+    fixture.ack(1, 6);
+    assert_eq!(dropped(&fixture), 4, "a gap stands for them");
+}
+
+#[test]
 fn a_logger_that_came_later_gets_the_state() {
     let (mut fixture, writer) = live(Limits::default());
     (1..=5).for_each(|n| assert!(fixture.publish(writer, n).is_some()));
