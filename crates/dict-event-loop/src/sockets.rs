@@ -73,7 +73,7 @@ impl Sockets {
             next_link: 0,
             timers: Timers::default(),
             resolver: Resolver::new(waker),
-            send_queues: SendQueues::default(),
+            send_queues: SendQueues::new(),
             accepts: VecDeque::new(),
             reads: VecDeque::new(),
             writes: VecDeque::new(),

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 
 /// What is asked for the lengths of send queues.
-#[derive(Default)]
 pub(crate) struct SendQueues;
 
 impl SendQueues {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+
     /// Whether all that the socket with these two ends has sent is acknowledged: that is not known.
     pub(crate) fn is_empty(&mut self, _local: SocketAddr, _peer: SocketAddr) -> Option<bool> {
         None

@@ -17,7 +17,6 @@ const ANSWER_MOST: usize = 4_096;
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 
 /// What is asked for the lengths of send queues.
-#[derive(Default)]
 pub(crate) struct SendQueues {
     /// Opened when it is needed first, and again after it failed.
     socket: Option<Socket>,
@@ -25,6 +24,10 @@ pub(crate) struct SendQueues {
 }
 
 impl SendQueues {
+    pub(crate) const fn new() -> Self {
+        Self { socket: None, sequence: 0 }
+    }
+
     /// Whether all that the socket with these two ends has sent is acknowledged. `None` if the system does not tell: it
     /// does not know the socket, or it lets nobody ask.
     pub(crate) fn is_empty(&mut self, local: SocketAddr, peer: SocketAddr) -> Option<bool> {
@@ -148,7 +151,7 @@ mod tests {
         if open().is_err() {
             return; // A sandbox without netlink.
         }
-        let mut queues = SendQueues::default();
+        let mut queues = SendQueues::new();
         for (listens, reached) in [
             ("127.0.0.1:0", "127.0.0.1"),
             ("[::1]:0", "::1"),
@@ -170,7 +173,7 @@ mod tests {
 
     #[test]
     fn of_a_socket_that_is_not_there_nothing_is_known() {
-        let mut queues = SendQueues::default();
+        let mut queues = SendQueues::new();
         let listener = listener("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
