@@ -11,8 +11,8 @@ use dict_protocol::encoding::{json, messagepack};
 use dict_protocol::frame::{Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
-    ErrorCode, Handle, Message, MessageFields, Packet, Payload, Reply, ReplyFields, Request, RequestFields,
-    Status,
+    Error, ErrorCode, Handle, Message, MessageFields, Packet, Payload, Refuse, Reply, ReplyFields, Request,
+    RequestFields, Status,
 };
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
@@ -133,6 +133,21 @@ impl Hub {
         }
         self.frame = frame;
         Ok(())
+    }
+
+    /// A message's receiver cannot take it: its sender is told, if it is there.
+    pub(crate) fn message_refused(&mut self, now: Now, from: PeerIndex, refuse: &Refuse<'_>) {
+        let Some(sender) = self.peers.named(refuse.to) else { return };
+        let why = &refuse.text[..refuse.text.floor_char_boundary(Limits::REFUSAL)];
+        let text = format!("{:?} cannot take the message: {why}", self.peers[from].name);
+        let error = Error {
+            code: ErrorCode::NotTaken,
+            about: Kind::Message as u8,
+            reference: refuse.id.into(),
+            closing: false,
+            text: &text,
+        };
+        self.deliver_packet(now, sender, &Packet::Error(error));
     }
 
     /// Queues a frame for a connection; one that does not read its messages is ended.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use dict_protocol::frame::{Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
-    Announce, Handle, Level, Message, MessageFields, Mode, Packet, Payload, Ping, Reply, ReplyFields,
-    Request, RequestFields, Status, Update,
+    Announce, Error, ErrorCode, Handle, Level, Message, MessageFields, Mode, Packet, Payload, Ping, Refuse,
+    Reply, ReplyFields, Request, RequestFields, Status, Update,
 };
 
 use lab::{Client, Lab, announcement, patch, raw_frame, update};
@@ -288,6 +288,44 @@ fn messages_reach_everybody_who_listens_or_the_one_who_is_named() {
     assert_eq!(lab.told(&mut listener), ["Message from sender \"hello\""]);
     assert_eq!(lab.told(&mut deaf), ["Message from sender \"you\""]);
     assert_eq!(lab.told(&mut sender), ["Error NoSuchPeer"]);
+}
+
+#[test]
+fn a_message_that_is_refused_is_noticed_by_its_sender_alone() {
+    let mut lab = Lab::new();
+    let mut sender = lab.client("sender", 1);
+    let mut picky = lab.client("picky", 2);
+    lab.send(&sender, &text(7, "picky", "you"));
+    lab.told(&mut picky);
+    let refuse = |to, text| Packet::Refuse(Refuse { id: 7, to, text });
+    lab.send(&picky, &refuse("sender", "no text, please"));
+    let long = "x".repeat(5_000);
+    lab.send(&picky, &refuse("sender", &long));
+    lab.collect(&mut sender);
+    sender.expect(|packet| {
+        let about = Kind::Message as u8;
+        let text = "\"picky\" cannot take the message: no text, please";
+        let code = ErrorCode::NotTaken;
+        *packet == Packet::Error(Error { code, about, reference: 7, closing: false, text })
+    });
+    sender.expect(|packet| matches!(packet, Packet::Error(error) if error.text.len() < 1_100));
+    lab.send(&picky, &refuse("nobody", "?"));
+    assert_eq!(lab.told(&mut picky), [""; 0]);
+    assert!(!lab.hub.is_ended(picky.id));
+}
+
+#[test]
+fn refusals_that_are_not_read_do_not_pile_up() {
+    let limits = Limits { every_output: 20_000, ..Limits::default() };
+    let mut lab = Lab::with_limits(limits);
+    let slow = lab.client("slow", 1);
+    let picky = lab.client("picky", 2);
+    for id in 0..100 {
+        lab.send(&picky, &Packet::Refuse(Refuse { id, to: "slow", text: &"x".repeat(1_000) }));
+    }
+    assert!(lab.hub.is_ended(slow.id));
+    assert!(lab.hub.output(slow.id).len() < 21_000);
+    assert!(!lab.hub.is_ended(picky.id));
 }
 
 fn ask<'a>(id: u32, action: &'a str, to: &'a str, deadline: u32) -> Packet<'a> {

@@ -111,3 +111,15 @@ packet! {
         action: &'a str,
     }
 }
+
+packet! {
+    /// A message that was for this client alone, and that it cannot take: its sender is told.
+    pub struct Refuse<'a> {
+        /// [`MessageFields::id`], as it came.
+        id: u32,
+        /// [`MessageFields::from`], as it came.
+        to: &'a str,
+        /// Why, for people.
+        text: &'a str,
+    }
+}

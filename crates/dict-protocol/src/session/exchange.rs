@@ -9,7 +9,8 @@ use crate::frame::Encoding;
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::packet::{
-    Handle, Message, MessageFields, Packet, Payload, Reply, ReplyFields, Request, RequestFields, Status,
+    Handle, Message, MessageFields, Packet, Payload, Refuse, Reply, ReplyFields, Request, RequestFields,
+    Status,
 };
 use crate::time::{Instant, Now};
 
@@ -167,6 +168,18 @@ impl Session {
         output.send(&Packet::Message(Message { fields: MessageFields { id, to, from: "" }, payload }));
         self.exchange.last_message = id;
         Ok(id)
+    }
+
+    /// Tells the client called `to` that this one cannot take its message number `id`, and why: as both came in the
+    /// message's fields. It gets an [`Event::Notice`]; if it is not there any more, nobody is told. A long text is cut.
+    ///
+    /// # Errors
+    ///
+    /// If there is no connection, or a limit is passed.
+    pub fn refuse(&mut self, id: u32, to: &str, text: &str) -> Result<(), SendError> {
+        let text = &text[..text.floor_char_boundary(Limits::REFUSAL)];
+        self.output_for(&NOTHING, &[to])?.send(&Packet::Refuse(Refuse { id, to, text }));
+        Ok(())
     }
 
     /// Asks for `action` to be done by the client called `to`, or by whoever handles it. It is sent once, and an

@@ -55,6 +55,27 @@ fn a_question_is_answered_on_its_own_connection() {
 }
 
 #[test]
+fn a_message_that_cannot_be_taken_is_refused_to_its_sender() {
+    let mut fixture = Fixture::open(Limits::default(), LoggerPresence::Never);
+    fixture.session.refuse(7, "sender", "no room").unwrap();
+    let long = "ü".repeat(1_000);
+    fixture.session.refuse(8, "sender", &long).unwrap();
+    let refuse = |id, text: &str| Sent::Refuse { id, to: "sender".into(), text: text.into() };
+    assert_eq!(fixture.sent(), [refuse(7, "no room"), refuse(8, &long[..Limits::REFUSAL])]);
+    let refused = fixture.session.refuse(9, &"x".repeat(256), "");
+    assert_eq!(refused, Err(SendError::Name { length: 256, limit: 255 }));
+
+    let sent = fixture.session.send(Some("other"), EMPTY).unwrap();
+    fixture.sent();
+    let (code, about) = (ErrorCode::NotTaken, crate::frame::Kind::Message as u8);
+    let reference = sent.into();
+    fixture.give(&Packet::Error(packet::Error { code, about, reference, closing: false, text: "" }));
+    assert_eq!(fixture.told(), [Told::Notice(ErrorCode::NotTaken)]);
+    fixture.disconnect();
+    assert_eq!(fixture.session.refuse(10, "sender", ""), Err(SendError::NotConnected));
+}
+
+#[test]
 fn limits_of_what_is_sent() {
     let limits = Limits { client_output: 100, requests: 1, handlers: 1, ..Limits::default() };
     let mut fixture = Fixture::open(limits, LoggerPresence::Never);

@@ -66,6 +66,11 @@ enum Sent {
         on: bool,
         action: String,
     },
+    Refuse {
+        id: u32,
+        to: String,
+        text: String,
+    },
     Error(ErrorCode),
     Bye,
     Other,
@@ -248,6 +253,9 @@ fn sent_packet(packet: &Packet<'_>) -> Sent {
         },
         Packet::Reply(reply) => Sent::Reply { id: reply.fields.id, status: reply.fields.status },
         Packet::Handle(handle) => Sent::Handle { on: handle.on, action: handle.action.into() },
+        Packet::Refuse(refuse) => {
+            Sent::Refuse { id: refuse.id, to: refuse.to.into(), text: refuse.text.into() }
+        }
         Packet::Error(error) => Sent::Error(error.code),
         Packet::Bye(_) => Sent::Bye,
         _ => Sent::Other,
