@@ -11,9 +11,9 @@ use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::Mirror;
 use dict_protocol::packet::{
-    self, Ack, Announce, ErrorCode, Handle, Hello, Level, Message, MessageFields, MissingFrom, Mode, Outcome,
-    Packet, Payload, Ping, Refuse, Reply, ReplyFields, Request, RequestFields, Resume, State, Status,
-    Subscribe, Unsubscribe, Update,
+    self, Ack, Announce, ErrorCode, Handle, Handling, Hello, Level, Message, MessageFields, MissingFrom,
+    Mode, Outcome, Packet, Payload, Ping, Refuse, Reply, ReplyFields, Request, RequestFields, Resume, State,
+    Status, Subscribe, Unsubscribe, Update,
 };
 use dict_protocol::pattern::Pattern;
 use dict_protocol::properties::Choices;
@@ -182,8 +182,10 @@ impl Lab {
                 );
             }
             10 => {
-                let (on, action) = (choices.yes(), ACTIONS[usize::from(choices.below(6))]);
-                self.send(peer, &Packet::Handle(Handle { on, action }));
+                let handling =
+                    [Handling::Off, Handling::On, Handling::Addressed][usize::from(choices.below(3))];
+                let action = ACTIONS[usize::from(choices.below(6))];
+                self.send(peer, &Packet::Handle(Handle { handling, action }));
             }
             11 => self.send(peer, &Packet::Bye(packet::Bye { reason: "done" })),
             _ => self.send_exchange(peer, choices),

@@ -13,7 +13,8 @@ mod tests;
 use alloc::vec::Vec;
 
 pub use exchange::{
-    Handle, Message, MessageFields, Payload, Refuse, Reply, ReplyFields, Request, RequestFields, Status,
+    Handle, Handling, Message, MessageFields, Payload, Refuse, Reply, ReplyFields, Request, RequestFields,
+    Status,
 };
 pub use session::{Bye, Error, ErrorCode, Hello, Logger, LoggerPresence, Ping, Pong, VERSION, Welcome};
 pub use source::{

@@ -76,6 +76,31 @@ fn a_message_that_cannot_be_taken_is_refused_to_its_sender() {
 }
 
 #[test]
+fn an_action_is_handled_as_was_said_last_and_so_again_on_the_next_connection() {
+    let mut fixture = Fixture::open(Limits::default(), LoggerPresence::Never);
+    let handle = |handling, action: &str| Sent::Handle { handling, action: action.into() };
+    fixture.session.handle_addressed("").unwrap();
+    fixture.session.handle_addressed("").unwrap();
+    fixture.session.handle("move").unwrap();
+    fixture.session.handle_addressed("move").unwrap();
+    fixture.session.handle_addressed("stop").unwrap();
+    fixture.session.unhandle("stop");
+    fixture.session.unhandle("stop");
+    let said = [
+        handle(Handling::Addressed, ""),
+        handle(Handling::On, "move"),
+        handle(Handling::Addressed, "move"),
+        handle(Handling::Addressed, "stop"),
+        handle(Handling::Off, "stop"),
+    ];
+    assert_eq!(fixture.sent(), said);
+    fixture.session.handle("move").unwrap();
+    fixture.disconnect();
+    fixture.greet(LoggerPresence::Never);
+    assert_eq!(fixture.sent()[1..], [handle(Handling::Addressed, ""), handle(Handling::On, "move")]);
+}
+
+#[test]
 fn limits_of_what_is_sent() {
     let limits = Limits { client_output: 100, requests: 1, handlers: 1, ..Limits::default() };
     let mut fixture = Fixture::open(limits, LoggerPresence::Never);
