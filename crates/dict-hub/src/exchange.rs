@@ -11,8 +11,8 @@ use dict_protocol::encoding::{json, messagepack};
 use dict_protocol::frame::{Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
-    ErrorCode, Handle, Message, MessageFields, Packet, Payload, Reply, ReplyFields, Request, RequestFields,
-    Status,
+    Error, ErrorCode, Handle, Handling, Message, MessageFields, Packet, Payload, Refuse, Reply, ReplyFields,
+    Request, RequestFields, Status,
 };
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
@@ -44,13 +44,21 @@ impl Asked {
     }
 }
 
+/// A connection that handles an action.
+#[derive(Clone, Copy, Debug)]
+struct Handler {
+    peer: PeerIndex,
+    /// Only what is for it by name.
+    addressed: bool,
+}
+
 /// Who listens, who handles, what was asked.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     /// Connections that subscribed to messages.
     listeners: Vec<PeerIndex>,
     /// For each action those that handle it, first come first; the empty action stands for all others.
-    handlers: HashMap<Box<str>, Vec<PeerIndex>>,
+    handlers: HashMap<Box<str>, Vec<Handler>>,
     asked: HashMap<u32, Asked>,
     next: u32,
 }
@@ -66,13 +74,27 @@ impl Exchange {
         self.listeners.retain(|&listener| listener != peer);
     }
 
-    /// Who answers `action`: of all, or `to` alone if it does.
+    /// Who answers `action`: of all that answer anybody, or `to` alone if it does.
     fn handler(&self, action: &str, to: Option<PeerIndex>) -> Option<PeerIndex> {
-        let of = |action: &str| self.handlers.get(action).map_or(&[][..], Vec::as_slice);
-        let mut candidates = of(action).iter().chain(of("")).copied();
-        match to {
-            Some(peer) => candidates.find(|&candidate| candidate == peer),
-            None => candidates.next(),
+        let mut candidates = self.handlers_of(action).iter().chain(self.handlers_of(""));
+        let handler = match to {
+            Some(peer) => candidates.find(|candidate| candidate.peer == peer),
+            None => candidates.find(|candidate| !candidate.addressed),
+        };
+        handler.map(|handler| handler.peer)
+    }
+
+    fn handlers_of(&self, action: &str) -> &[Handler] {
+        self.handlers.get(action).map_or(&[], Vec::as_slice)
+    }
+
+    /// A connection handles an action no longer.
+    fn unhandle(&mut self, action: &str, peer: PeerIndex) {
+        if let Some(handlers) = self.handlers.get_mut(action) {
+            handlers.retain(|handler| handler.peer != peer);
+            if handlers.is_empty() {
+                self.handlers.remove(action);
+            }
         }
     }
 
@@ -135,6 +157,21 @@ impl Hub {
         Ok(())
     }
 
+    /// A message's receiver cannot take it: its sender is told, if it is there.
+    pub(crate) fn message_refused(&mut self, now: Now, from: PeerIndex, refuse: &Refuse<'_>) {
+        let Some(sender) = self.peers.named(refuse.to) else { return };
+        let why = &refuse.text[..refuse.text.floor_char_boundary(Limits::REFUSAL)];
+        let text = format!("{:?} cannot take the message: {why}", self.peers[from].name);
+        let error = Error {
+            code: ErrorCode::NotTaken,
+            about: Kind::Message as u8,
+            reference: refuse.id.into(),
+            closing: false,
+            text: &text,
+        };
+        self.deliver_packet(now, sender, &Packet::Error(error));
+    }
+
     /// Queues a frame for a connection; one that does not read its messages is ended.
     fn deliver(&mut self, now: Now, to: PeerIndex, frame: &[u8]) {
         let limit = self.config.limits.every_output;
@@ -158,40 +195,50 @@ impl Hub {
     }
 
     pub(crate) fn handle(&mut self, from: PeerIndex, handle: &Handle<'_>) {
-        let about = Kind::Handle as u8;
-        if !handle.on {
-            if let Some(handlers) = self.exchange.handlers.get_mut(handle.action) {
-                handlers.retain(|&handler| handler != from);
-                if handlers.is_empty() {
-                    self.exchange.handlers.remove(handle.action);
-                }
+        let addressed = match handle.handling {
+            Handling::Off => {
+                self.exchange.unhandle(handle.action, from);
+                return self.peers[from].handles.retain(|action| &**action != handle.action);
             }
-            self.peers[from].handles.retain(|action| &**action != handle.action);
-            return;
+            Handling::On => false,
+            Handling::Addressed => true,
+        };
+        let known = self.exchange.handlers_of(handle.action).iter().find(|handler| handler.peer == from);
+        match known.map(|handler| handler.addressed) {
+            Some(before) if before == addressed => return,
+            // As if it came anew: somebody else may be the first now.
+            Some(_) => self.exchange.unhandle(handle.action, from),
+            None => {
+                if let Some((code, text)) = self.why_not_handled(from, handle.action) {
+                    return self.refuse(from, code, Kind::Handle as u8, 0, &text);
+                }
+                self.peers[from].handles.push(handle.action.into());
+            }
         }
+        let first = self.exchange.handlers_of(handle.action).iter().find(|handler| !handler.addressed);
+        if let (Some(first), false) = (first, addressed) {
+            let name = &self.peers[first.peer].name;
+            let text = format!("action {:?} is answered by {name:?}, until that one leaves", handle.action);
+            self.refuse(from, ErrorCode::HandlerTaken, Kind::Handle as u8, 0, &text);
+        }
+        let handlers = self.exchange.handlers.entry(handle.action.into()).or_default();
+        handlers.push(Handler { peer: from, addressed });
+    }
+
+    /// Why a connection may not handle one more action, if it may not.
+    fn why_not_handled(&self, from: PeerIndex, action: &str) -> Option<(ErrorCode, String)> {
         let limits = &self.config.limits;
-        if self.peers[from].handles.iter().any(|action| &**action == handle.action) {
-            return;
-        }
-        if self.peers[from].handles.len() >= limits.handlers || handle.action.len() > limits.name {
+        if self.peers[from].handles.len() >= limits.handlers || action.len() > limits.name {
             let text = format!(
                 "a connection handles at most {} actions, of at most {} bytes each",
                 limits.handlers, limits.name
             );
-            return self.refuse(from, ErrorCode::Limit, about, 0, &text);
-        }
-        if handle.action.starts_with('$') {
-            let text = format!("action {:?}: names that begin with $ are the hub's", handle.action);
-            return self.refuse(from, ErrorCode::Invalid, about, 0, &text);
-        }
-        self.peers[from].handles.push(handle.action.into());
-        let handlers = self.exchange.handlers.entry(handle.action.into()).or_default();
-        handlers.push(from);
-        let first = handlers[0];
-        if first != from {
-            let name = &self.peers[first].name;
-            let text = format!("action {:?} is answered by {name:?}, until that one leaves", handle.action);
-            self.refuse(from, ErrorCode::HandlerTaken, about, 0, &text);
+            Some((ErrorCode::Limit, text))
+        } else if action.starts_with('$') {
+            let text = format!("action {action:?}: names that begin with $ are the hub's");
+            Some((ErrorCode::Invalid, text))
+        } else {
+            None
         }
     }
 
@@ -371,12 +418,7 @@ impl Hub {
     pub(crate) fn leave_exchange(&mut self, now: Now, peer: PeerIndex) {
         self.exchange.unlisten(peer);
         for action in std::mem::take(&mut self.peers[peer].handles) {
-            if let Some(handlers) = self.exchange.handlers.get_mut(&action) {
-                handlers.retain(|&handler| handler != peer);
-                if handlers.is_empty() {
-                    self.exchange.handlers.remove(&action);
-                }
-            }
+            self.exchange.unhandle(&action, peer);
         }
         let id = self.peers[peer].id;
         self.exchange.asked.retain(|_, asked| asked.asker != id);

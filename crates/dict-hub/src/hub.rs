@@ -328,6 +328,7 @@ impl Hub {
             Packet::Request(request) => return self.request(now, from, request),
             Packet::Reply(reply) => return self.reply(now, from, reply),
             Packet::Handle(handle) => self.handle(from, handle),
+            Packet::Refuse(refuse) => self.message_refused(now, from, refuse),
             Packet::Bye(bye) => self.ended_by_peer(now, from, None, bye.reason),
             Packet::Error(error) if error.closing => {
                 self.ended_by_peer(now, from, Some(error.code), error.text);

@@ -11,9 +11,9 @@ use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::Mirror;
 use dict_protocol::packet::{
-    self, Ack, Announce, ErrorCode, Handle, Hello, Level, Message, MessageFields, MissingFrom, Mode, Outcome,
-    Packet, Payload, Ping, Reply, ReplyFields, Request, RequestFields, Resume, State, Status, Subscribe,
-    Unsubscribe, Update,
+    self, Ack, Announce, ErrorCode, Handle, Handling, Hello, Level, Message, MessageFields, MissingFrom,
+    Mode, Outcome, Packet, Payload, Ping, Refuse, Reply, ReplyFields, Request, RequestFields, Resume, State,
+    Status, Subscribe, Unsubscribe, Update,
 };
 use dict_protocol::pattern::Pattern;
 use dict_protocol::properties::Choices;
@@ -182,8 +182,10 @@ impl Lab {
                 );
             }
             10 => {
-                let (on, action) = (choices.yes(), ACTIONS[usize::from(choices.below(6))]);
-                self.send(peer, &Packet::Handle(Handle { on, action }));
+                let handling =
+                    [Handling::Off, Handling::On, Handling::Addressed][usize::from(choices.below(3))];
+                let action = ACTIONS[usize::from(choices.below(6))];
+                self.send(peer, &Packet::Handle(Handle { handling, action }));
             }
             11 => self.send(peer, &Packet::Bye(packet::Bye { reason: "done" })),
             _ => self.send_exchange(peer, choices),
@@ -288,7 +290,7 @@ impl Lab {
         let name = |choice: u8| ["", "x", "y", "nobody"][usize::from(choice)];
         let payload = Payload { encoding: Encoding::Text, bytes: choices.some_bytes(40) };
         let id = choices.below(4).into();
-        match choices.below(3) {
+        match choices.below(4) {
             0 => {
                 let fields = MessageFields { id, to: name(choices.below(4)), from: "" };
                 self.send(peer, &Packet::Message(Message { fields, payload }));
@@ -299,6 +301,7 @@ impl Lab {
                 let fields = RequestFields { id, deadline, action, to: name(choices.below(4)), from: "" };
                 self.send(peer, &Packet::Request(Request { fields, payload }));
             }
+            2 => self.send(peer, &Packet::Refuse(Refuse { id, to: name(choices.below(4)), text: "no" })),
             _ => {
                 let status = [Status::Result, Status::Failed][usize::from(choices.below(2))];
                 let fields = ReplyFields { id, status };
@@ -347,7 +350,8 @@ impl Lab {
                 | Packet::Announce(_)
                 | Packet::Subscribe(_)
                 | Packet::Unsubscribe(_)
-                | Packet::Handle(_) => panic!("a hub never says this"),
+                | Packet::Handle(_)
+                | Packet::Refuse(_) => panic!("a hub never says this"),
                 _ => {}
             }
         }

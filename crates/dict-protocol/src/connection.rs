@@ -241,6 +241,7 @@ fn comes_from_clients(packet: &Packet<'_>) -> bool {
         | Packet::Request(_)
         | Packet::Reply(_)
         | Packet::Handle(_)
+        | Packet::Refuse(_)
         | Packet::Ignorable => true,
         Packet::Hello(_)
         | Packet::Welcome(_)
@@ -260,7 +261,8 @@ fn comes_from_hubs(packet: &Packet<'_>) -> bool {
         | Packet::Announce(_)
         | Packet::Subscribe(_)
         | Packet::Unsubscribe(_)
-        | Packet::Handle(_) => false,
+        | Packet::Handle(_)
+        | Packet::Refuse(_) => false,
         Packet::Error(_)
         | Packet::Bye(_)
         | Packet::Pong(_)
@@ -302,6 +304,7 @@ fn name(packet: &Packet<'_>) -> &'static str {
         Packet::Request(_) => "Request",
         Packet::Reply(_) => "Reply",
         Packet::Handle(_) => "Handle",
+        Packet::Refuse(_) => "Refuse",
         Packet::Ignorable => "an ignorable packet",
     }
 }

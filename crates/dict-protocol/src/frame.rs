@@ -77,6 +77,8 @@ pub enum Kind {
     Reply = 0x32,
     /// The actions that a client answers.
     Handle = 0x33,
+    /// A message that its receiver cannot take.
+    Refuse = 0x34,
     /// Any kind that may be ignored.
     Ignorable = 0x80,
 }
@@ -106,6 +108,7 @@ impl Kind {
             0x31 => Self::Request,
             0x32 => Self::Reply,
             0x33 => Self::Handle,
+            0x34 => Self::Refuse,
             0x80.. => Self::Ignorable,
             _ => return None,
         })

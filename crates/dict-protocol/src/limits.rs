@@ -73,6 +73,9 @@ impl Limits {
 
     /// What a Message, Request or Reply may have besides its payload: names, action and fields, rounded up.
     pub const PAYLOAD_OVERHEAD: usize = 4 * 1024;
+
+    /// The text that says why a message is refused: beyond, it is cut.
+    pub const REFUSAL: usize = 1_024;
 }
 
 impl Default for Limits {

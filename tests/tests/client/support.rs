@@ -32,7 +32,10 @@ impl Hub {
 
     pub(crate) fn at(address: &str, limits: Limits) -> Self {
         let listen: Vec<Address> = vec![address.parse().unwrap()];
-        let server = Server::new(Settings { listen, limits, ..Settings::default() }).unwrap();
+        Self::run(Server::new(Settings { listen, limits, ..Settings::default() }).unwrap())
+    }
+
+    pub(crate) fn run(server: Server) -> Self {
         let (address, handle) = (server.addresses()[0].to_string(), server.handle());
         Self { address, handle, running: Some(std::thread::spawn(move || server.run())) }
     }

@@ -3,8 +3,8 @@
 use dict_protocol::frame::{self, Encoding};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
-    Handle, Level, Message, MessageFields, MissingFrom, Mode, Packet, Payload, Reply, ReplyFields, Request,
-    RequestFields, State, Status, Unsubscribe, Update,
+    Handle, Handling, Level, Message, MessageFields, MissingFrom, Mode, Packet, Payload, Reply, ReplyFields,
+    Request, RequestFields, State, Status, Unsubscribe, Update,
 };
 use dict_protocol::record::{GapReason, Stamp};
 use dict_protocol::time::Time;
@@ -86,7 +86,7 @@ fn a_listener_that_is_cut_off_does_not_spoil_the_message_for_the_next() {
     let mut lab = Lab::with_limits(limits);
     let mut asker = lab.client("asker", 1);
     let slow = lab.client("slow", 2);
-    lab.send(&slow, &Packet::Handle(Handle { on: true, action: "ramp" }));
+    lab.send(&slow, &Packet::Handle(Handle { handling: Handling::On, action: "ramp" }));
     let nothing = Payload { encoding: Encoding::MessagePack, bytes: &[0xC0] };
     lab.send(&asker, &request(1, "ramp", nothing));
     lab.subscribe(&slow, 1, Mode::Messages, "");
@@ -112,7 +112,7 @@ fn no_frame_is_larger_than_was_agreed() {
     let mut lab = Lab::new();
     let asker = lab.client(&"a".repeat(200), 1);
     let mut handler = lab.client("handler", 2);
-    lab.send(&handler, &Packet::Handle(Handle { on: true, action: "" }));
+    lab.send(&handler, &Packet::Handle(Handle { handling: Handling::On, action: "" }));
     let logger = lab.client("logger", 3);
     lab.subscribe(&logger, 1, Mode::Durable, "$");
     lab.turn();
@@ -201,7 +201,7 @@ fn unanswered_requests_carry_so_much_at_most() {
     let mut lab = Lab::with_limits(Limits { request_bytes: 10_000, ..Limits::default() });
     let mut asker = lab.client("asker", 1);
     let mut handler = lab.client("handler", 2);
-    lab.send(&handler, &Packet::Handle(Handle { on: true, action: "ramp" }));
+    lab.send(&handler, &Packet::Handle(Handle { handling: Handling::On, action: "ramp" }));
     let payload = Payload { encoding: Encoding::Binary, bytes: &[7; 4_000] };
     for id in 1..=3 {
         lab.send(&asker, &request(id, "ramp", payload));

@@ -105,9 +105,33 @@ with_payload! {
 packet! {
     /// An action that a client answers, or no longer does.
     pub struct Handle<'a> {
-        /// Begins (or ends) to answer it.
-        on: bool,
+        /// Whether it does.
+        handling: Handling,
         /// The action; empty: every one that has no handler of its own.
         action: &'a str,
+    }
+}
+
+code! {
+    /// Which requests for an action a client answers.
+    pub enum Handling: u8 = "kind of handling" {
+        /// None any more.
+        Off = 0,
+        /// Each, if it is the first of those that do.
+        On = 1,
+        /// Those alone that are for it by name.
+        Addressed = 2,
+    }
+}
+
+packet! {
+    /// A message that was for this client alone, and that it cannot take: its sender is told.
+    pub struct Refuse<'a> {
+        /// [`MessageFields::id`], as it came.
+        id: u32,
+        /// [`MessageFields::from`], as it came.
+        to: &'a str,
+        /// Why, for people.
+        text: &'a str,
     }
 }

@@ -13,7 +13,8 @@ mod tests;
 use alloc::vec::Vec;
 
 pub use exchange::{
-    Handle, Message, MessageFields, Payload, Reply, ReplyFields, Request, RequestFields, Status,
+    Handle, Handling, Message, MessageFields, Payload, Refuse, Reply, ReplyFields, Request, RequestFields,
+    Status,
 };
 pub use session::{Bye, Error, ErrorCode, Hello, Logger, LoggerPresence, Ping, Pong, VERSION, Welcome};
 pub use source::{
@@ -69,6 +70,8 @@ pub enum Packet<'a> {
     Reply(Reply<'a>),
     /// See [`Handle`].
     Handle(Handle<'a>),
+    /// See [`Refuse`].
+    Refuse(Refuse<'a>),
     /// A kind of a later version that may be ignored.
     Ignorable,
 }
@@ -103,6 +106,7 @@ impl<'a> Packet<'a> {
             Kind::Request => Self::Request(Request::read(fields, frame.encoding)?),
             Kind::Reply => Self::Reply(Reply::read(fields, frame.encoding)?),
             Kind::Handle => Self::Handle(Field::read(fields)?),
+            Kind::Refuse => Self::Refuse(Field::read(fields)?),
             Kind::Ignorable => return Ok(Self::Ignorable),
         };
         fields.finish()?;
@@ -133,6 +137,7 @@ impl<'a> Packet<'a> {
             Self::Request(packet) => carrying(out, Kind::Request, &packet.fields, &packet.payload),
             Self::Reply(packet) => carrying(out, Kind::Reply, &packet.fields, &packet.payload),
             Self::Handle(packet) => plain(out, Kind::Handle, packet),
+            Self::Refuse(packet) => plain(out, Kind::Refuse, packet),
             Self::Ignorable => {}
         }
     }

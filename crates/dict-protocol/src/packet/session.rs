@@ -115,6 +115,8 @@ code! {
         Replaced = 10,
         /// A source, subscription or name that cannot be, with the reason.
         Invalid = 11,
+        /// The client that a message was for cannot take it; the text says which, and why.
+        NotTaken = 12,
     }
 }
 

@@ -115,6 +115,10 @@ fn examples<'a>(patch: &'a [u8], dictionary: &'a [u8]) -> Vec<(&'static str, Pac
                 payload: Payload { encoding: Encoding::MessagePack, bytes: &[5] },
             })
         ),
+        (
+            "It cannot take message 7 of client `script`",
+            Packet::Refuse(Refuse { id: 7, to: "script", text: "this client takes no messages" })
+        ),
     ]
 }
 

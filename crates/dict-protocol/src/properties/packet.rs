@@ -8,7 +8,7 @@ use crate::frame::{self, Encoding, Frame, Kind};
 use crate::packet::Packet;
 
 /// Every kind, so that a choice of one byte reaches each.
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 24] = [
     Kind::Hello,
     Kind::Welcome,
     Kind::Error,
@@ -31,6 +31,7 @@ const KINDS: [Kind; 23] = [
     Kind::Request,
     Kind::Reply,
     Kind::Handle,
+    Kind::Refuse,
     Kind::Ignorable,
 ];
 

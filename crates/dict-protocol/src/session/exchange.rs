@@ -9,7 +9,8 @@ use crate::frame::Encoding;
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::packet::{
-    Handle, Message, MessageFields, Packet, Payload, Reply, ReplyFields, Request, RequestFields, Status,
+    Handle, Handling, Message, MessageFields, Packet, Payload, Refuse, Reply, ReplyFields, Request,
+    RequestFields, Status,
 };
 use crate::time::{Instant, Now};
 
@@ -97,7 +98,7 @@ pub(super) struct Exchange {
     /// Requests that are not answered, and when each is given up.
     outstanding: BTreeMap<u32, Instant>,
     deadlines: BTreeSet<(Instant, u32)>,
-    handled: BTreeSet<String>,
+    handled: BTreeMap<String, Handling>,
 }
 
 const NOTHING: Payload<'_> = Payload { encoding: Encoding::None, bytes: &[] };
@@ -108,8 +109,8 @@ impl Exchange {
 
     pub(super) fn connected(&mut self, output: &mut Output) {
         self.connection += 1;
-        for action in &self.handled {
-            output.send(&Packet::Handle(Handle { on: true, action }));
+        for (action, &handling) in &self.handled {
+            output.send(&Packet::Handle(Handle { handling, action }));
         }
     }
 
@@ -167,6 +168,18 @@ impl Session {
         output.send(&Packet::Message(Message { fields: MessageFields { id, to, from: "" }, payload }));
         self.exchange.last_message = id;
         Ok(id)
+    }
+
+    /// Tells the client called `to` that this one cannot take its message number `id`, and why: as both came in the
+    /// message's fields. It gets an [`Event::Notice`]; if it is not there any more, nobody is told. A long text is cut.
+    ///
+    /// # Errors
+    ///
+    /// If there is no connection, or a limit is passed.
+    pub fn refuse(&mut self, id: u32, to: &str, text: &str) -> Result<(), SendError> {
+        let text = &text[..text.floor_char_boundary(Limits::REFUSAL)];
+        self.output_for(&NOTHING, &[to])?.send(&Packet::Refuse(Refuse { id, to, text }));
+        Ok(())
     }
 
     /// Asks for `action` to be done by the client called `to`, or by whoever handles it. It is sent once, and an
@@ -228,29 +241,42 @@ impl Session {
     ///
     /// If the action is too long, or there are too many.
     pub fn handle(&mut self, action: &str) -> Result<(), SendError> {
+        self.begin_handling(action, Handling::On)
+    }
+
+    /// The same for those requests alone that are for this client by name: it is nobody's rival, and never answers what
+    /// anybody may answer. Of this and [`Session::handle`], the last one said of an action counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::handle`].
+    pub fn handle_addressed(&mut self, action: &str) -> Result<(), SendError> {
+        self.begin_handling(action, Handling::Addressed)
+    }
+
+    fn begin_handling(&mut self, action: &str, handling: Handling) -> Result<(), SendError> {
         let Limits { name, handlers, .. } = self.settings.limits;
         if action.len() > name {
             return Err(SendError::Name { length: action.len(), limit: name });
         }
-        if self.exchange.handled.contains(action) {
-            return Ok(());
-        }
-        if self.exchange.handled.len() >= handlers {
-            return Err(SendError::Handlers { limit: handlers });
-        }
-        self.exchange.handled.insert(action.into());
+        let handled = &mut self.exchange.handled;
+        match handled.get(action) {
+            Some(known) if *known == handling => return Ok(()),
+            None if handled.len() >= handlers => return Err(SendError::Handlers { limit: handlers }),
+            _ => handled.insert(action.into(), handling),
+        };
         if let Some(output) = self.open_output() {
-            output.send(&Packet::Handle(Handle { on: true, action }));
+            output.send(&Packet::Handle(Handle { handling, action }));
         }
         Ok(())
     }
 
     /// Answers requests for `action` no longer.
     pub fn unhandle(&mut self, action: &str) {
-        if self.exchange.handled.remove(action)
+        if self.exchange.handled.remove(action).is_some()
             && let Some(output) = self.open_output()
         {
-            output.send(&Packet::Handle(Handle { on: false, action }));
+            output.send(&Packet::Handle(Handle { handling: Handling::Off, action }));
         }
     }
 

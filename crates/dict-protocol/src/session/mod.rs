@@ -297,6 +297,7 @@ impl Session {
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)
             | Packet::Handle(_)
+            | Packet::Refuse(_)
             | Packet::Ping(_)
             | Packet::Ignorable => {}
         }

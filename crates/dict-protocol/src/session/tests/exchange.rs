@@ -55,6 +55,52 @@ fn a_question_is_answered_on_its_own_connection() {
 }
 
 #[test]
+fn a_message_that_cannot_be_taken_is_refused_to_its_sender() {
+    let mut fixture = Fixture::open(Limits::default(), LoggerPresence::Never);
+    fixture.session.refuse(7, "sender", "no room").unwrap();
+    let long = "ü".repeat(1_000);
+    fixture.session.refuse(8, "sender", &long).unwrap();
+    let refuse = |id, text: &str| Sent::Refuse { id, to: "sender".into(), text: text.into() };
+    assert_eq!(fixture.sent(), [refuse(7, "no room"), refuse(8, &long[..Limits::REFUSAL])]);
+    let refused = fixture.session.refuse(9, &"x".repeat(256), "");
+    assert_eq!(refused, Err(SendError::Name { length: 256, limit: 255 }));
+
+    let sent = fixture.session.send(Some("other"), EMPTY).unwrap();
+    fixture.sent();
+    let (code, about) = (ErrorCode::NotTaken, crate::frame::Kind::Message as u8);
+    let reference = sent.into();
+    fixture.give(&Packet::Error(packet::Error { code, about, reference, closing: false, text: "" }));
+    assert_eq!(fixture.told(), [Told::Notice(ErrorCode::NotTaken)]);
+    fixture.disconnect();
+    assert_eq!(fixture.session.refuse(10, "sender", ""), Err(SendError::NotConnected));
+}
+
+#[test]
+fn an_action_is_handled_as_was_said_last_and_so_again_on_the_next_connection() {
+    let mut fixture = Fixture::open(Limits::default(), LoggerPresence::Never);
+    let handle = |handling, action: &str| Sent::Handle { handling, action: action.into() };
+    fixture.session.handle_addressed("").unwrap();
+    fixture.session.handle_addressed("").unwrap();
+    fixture.session.handle("move").unwrap();
+    fixture.session.handle_addressed("move").unwrap();
+    fixture.session.handle_addressed("stop").unwrap();
+    fixture.session.unhandle("stop");
+    fixture.session.unhandle("stop");
+    let said = [
+        handle(Handling::Addressed, ""),
+        handle(Handling::On, "move"),
+        handle(Handling::Addressed, "move"),
+        handle(Handling::Addressed, "stop"),
+        handle(Handling::Off, "stop"),
+    ];
+    assert_eq!(fixture.sent(), said);
+    fixture.session.handle("move").unwrap();
+    fixture.disconnect();
+    fixture.greet(LoggerPresence::Never);
+    assert_eq!(fixture.sent()[1..], [handle(Handling::Addressed, ""), handle(Handling::On, "move")]);
+}
+
+#[test]
 fn limits_of_what_is_sent() {
     let limits = Limits { client_output: 100, requests: 1, handlers: 1, ..Limits::default() };
     let mut fixture = Fixture::open(limits, LoggerPresence::Never);

@@ -27,7 +27,7 @@ fn everything_is_asked_for_on_each_connection() {
                     take_over: false
                 },
                 Sent::Subscribe(subscription.0),
-                Sent::Handle { on: true, action: "move".into() },
+                Sent::Handle { handling: Handling::On, action: "move".into() },
             ]
         );
         fixture.disconnect();

@@ -12,7 +12,7 @@ use core::time::Duration;
 use super::*;
 use crate::encoding::messagepack;
 use crate::packet::{
-    Ack, Announced, Level, LoggerPresence, MissingFrom, Outcome, Payload, Pong, Resume, Status,
+    Ack, Announced, Handling, Level, LoggerPresence, MissingFrom, Outcome, Payload, Pong, Resume, Status,
 };
 use crate::time::Time;
 use crate::value::Dictionary;
@@ -63,8 +63,13 @@ enum Sent {
         status: Status,
     },
     Handle {
-        on: bool,
+        handling: Handling,
         action: String,
+    },
+    Refuse {
+        id: u32,
+        to: String,
+        text: String,
     },
     Error(ErrorCode),
     Bye,
@@ -247,7 +252,10 @@ fn sent_packet(packet: &Packet<'_>) -> Sent {
             deadline: request.fields.deadline,
         },
         Packet::Reply(reply) => Sent::Reply { id: reply.fields.id, status: reply.fields.status },
-        Packet::Handle(handle) => Sent::Handle { on: handle.on, action: handle.action.into() },
+        Packet::Handle(handle) => Sent::Handle { handling: handle.handling, action: handle.action.into() },
+        Packet::Refuse(refuse) => {
+            Sent::Refuse { id: refuse.id, to: refuse.to.into(), text: refuse.text.into() }
+        }
         Packet::Error(error) => Sent::Error(error.code),
         Packet::Bye(_) => Sent::Bye,
         _ => Sent::Other,
