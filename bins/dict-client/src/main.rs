@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod direct;
 mod exec;
 mod get;
 mod hub;
