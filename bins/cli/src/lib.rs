@@ -23,7 +23,7 @@ pub mod time;
 
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
-pub use links::{Given, LinkArguments, Links, address, print_listening};
+pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};

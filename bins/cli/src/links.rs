@@ -15,6 +15,28 @@ use crate::config::{Config, Keys};
 use crate::run::UsageError;
 use crate::stdout::Stdout;
 
+/// What links look like, for the end of a program's `--help`.
+pub const LINK_HELP: &str = "\
+Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? and &. HOST or HOST:PORT alone is a hub's.
+  dictwire://  port 7450: the protocol of hubs
+      prefix=TEXT               to connect: put before the names of the other hub's sources
+  pytcp://     port 12345: dictionaries from a server to its clients
+      source=NAME               the source that clients are served [default: all, by name], or that the server's
+                                dictionary becomes [default: pytcp/HOST]
+  comms://     port 3000: messages, both ways
+      type=json|string|binary   what comes in [default: json]
+      send=json|string|binary   what goes out [default: as type]
+      order=little|big          the bytes of a message's length [default: little]
+      source=NAME               a source that dictionaries which come in feed besides; needs type=json
+      as=state|patch            they are its whole state, or keys to set [default: state]
+      relay=true|false          whether what one says is sent to all [default: false]
+      watch=PATTERN             sources whose dictionaries are sent
+  comet://     port 65432: requests and answers
+      name=NAME                 to connect, and needed there: what the program is called by those who ask it
+      timeout=SECONDS           how long an answer may take [default: 30]
+  pingpong://  port 8889, to listen on alone: readings
+      source=NAME               the source that they become [default: pingpong/HOST]";
+
 /// `--listen`, `--connect` and `--config`, for clap to flatten into a program's arguments.
 #[derive(Clone, Debug, Args)]
 pub struct LinkArguments {
@@ -27,8 +49,7 @@ pub struct LinkArguments {
     /// A program of an older system to connect to: pytcp://, comms:// or comet://HOST:PORT; for a logger also another hub
     /// to record, HOST:PORT; may be given several times
     ///
-    /// Options follow a ?, as in pytcp://HOST?source=psu, comet://HOST?name=Telegram (needed there), or
-    /// HOST:PORT?prefix=lab2/ to put something before the names of another hub's sources.
+    /// As pytcp://HOST?source=psu or comet://HOST?name=Telegram; the options of each follow below.
     #[arg(long, value_name = "LINK")]
     pub connect: Vec<Link>,
     /// Read options from a file: TOML with these options as keys, or the YAML of COMET's programs

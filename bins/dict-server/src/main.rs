@@ -5,8 +5,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use dict_cli::LinkArguments;
 use dict_cli::config::Keys;
+use dict_cli::{LINK_HELP, LinkArguments};
 use dict_event_loop::server::{Server, Settings};
 
 /// Pass dictionaries, messages and requests on between programs.
@@ -16,7 +16,7 @@ use dict_event_loop::server::{Server, Settings};
 ///
 /// Ctrl-C or SIGTERM ends it in order. DICTWIRE_LOG=info tells on standard error who comes and goes.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_long_help = LINK_HELP)]
 struct Arguments {
     #[command(flatten)]
     links: LinkArguments,

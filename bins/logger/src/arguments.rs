@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dict_cli::{HubArgument, LinkArguments, time};
+use dict_cli::{HubArgument, LINK_HELP, LinkArguments, time};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Time;
 use dict_timeline::{Filter, Kind, Limit};
@@ -22,7 +22,7 @@ pub(crate) const TIMELINE: &str = "timeline.db";
 ///
 /// The other commands read a timeline, also while it is being written.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_long_help = LINK_HELP)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) record: RecordArguments,

@@ -31,6 +31,22 @@ fn everything_has_help_and_each_program_its_version() {
 }
 
 #[test]
+fn every_option_of_a_link_is_in_the_help() {
+    for program in ["logger", "dict-server"] {
+        let help = succeed(program, &["--help"]);
+        for scheme in ["dictwire", "pytcp", "comms", "comet", "pingpong"] {
+            // An option that no scheme has is answered with those that it has.
+            let output = run(program, &["--listen", &format!("{scheme}://a?nonsense=1")]);
+            let told = String::from_utf8_lossy(&output.stderr);
+            let known = told.split(" has ").nth(1).expect("the known options").trim_end();
+            for option in known.trim_end_matches(" (see --help)").split(", ") {
+                assert!(help.contains(&format!("\n      {option} ")), "{program} --help has no {option:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_is_told_in_one_line_and_exits_2() {
     for (program, arguments, told) in [
         ("logger", &["--nonsense"][..], "'--nonsense'"),
