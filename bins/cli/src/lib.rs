@@ -5,13 +5,15 @@
 //! - [`Stdout`], [`Table`]: output for people on a terminal and for programs in a pipe; with the feature `rows`, tables
 //!   of a timeline's rows;
 //! - [`on_interrupt`], [`Stop`]: an orderly end on Ctrl-C or SIGTERM;
+//! - [`HubArgument`], [`LinkArguments`], [`config`]: links, on the command line and in a file;
 //! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
 #![forbid(unsafe_code)]
 
+pub mod config;
 mod diagnostics;
 mod hub;
 mod interrupt;
-mod listen;
+mod links;
 #[cfg(feature = "rows")]
 mod rows;
 mod run;
@@ -21,7 +23,7 @@ pub mod time;
 
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
-pub use listen::{address, listen_addresses, print_listening};
+pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};

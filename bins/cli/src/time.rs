@@ -52,6 +52,17 @@ pub fn format_local(time: Time) -> String {
     format_in(time, TimeZone::system())
 }
 
+/// The time now as Python has it in `str(datetime.now())`: local, without zone, to the microsecond, and without a fraction
+/// where that is zero.
+pub fn now_for_python() -> String {
+    format_for_python(Zoned::now().datetime())
+}
+
+fn format_for_python(time: DateTime) -> String {
+    let is_whole = time.subsec_nanosecond() < 1_000;
+    time.strftime(if is_whole { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" }).to_string()
+}
+
 /// Why a text is no time or duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -161,6 +172,17 @@ mod tests {
         }
         for text in ["1600-01-01", "9999999999999", "500y"] {
             assert_eq!(at(text), Err(TimeError::Range), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_for_python() {
+        for (time, expected) in [
+            ("2023-10-30T12:00:00.000001", "2023-10-30 12:00:00.000001"),
+            ("2023-10-30T12:00:00.5", "2023-10-30 12:00:00.500000"),
+            ("2023-10-30T02:03:04.000000999", "2023-10-30 02:03:04"),
+        ] {
+            assert_eq!(format_for_python(time.parse().unwrap()), expected);
         }
     }
 

@@ -187,6 +187,9 @@ pub(crate) struct SendArguments {
 }
 
 /// Ask for an action, and print the answer as JSON
+///
+/// Without a hub, a program of the older COMET is asked itself: with --hub comet://HOST:PORT, or by its name with --config
+/// and --to. If what it answers begins with "Error: ", that is printed, and the command exits with 1.
 #[derive(Debug, Args)]
 pub(crate) struct RequestArguments {
     /// What is asked for
@@ -196,6 +199,10 @@ pub(crate) struct RequestArguments {
     /// The client that is to answer [default: whoever handles the action]
     #[arg(long, value_name = "NAME")]
     pub(crate) to: Option<String>,
+    /// Ask the COMET program without a hub that this file calls NAME: a Client of COMET's own YAML, or a comet:// link to
+    /// connect to of a logger's or server's TOML
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) config: Option<PathBuf>,
     /// How long to wait for the answer
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = time::parse_interval)]
     pub(crate) timeout: Duration,
@@ -221,6 +228,9 @@ pub(crate) struct RespondArguments {
 }
 
 /// Measure the time to the hub and back
+///
+/// With --hub pingpong://HOST:PORT, the time to a server of that older system: a ping, and then readings as its own client
+/// sends them, the next one when the last is answered or lost.
 #[derive(Debug, Args)]
 pub(crate) struct PingArguments {
     /// How often

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod direct;
 mod exec;
 mod get;
 mod hub;
@@ -17,8 +18,9 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Result;
 use arguments::{Arguments, Command, ConnectionArguments};
-use dict_event_loop::client::{Builder, Client, ConnectError};
+use dict_event_loop::client::{Builder, Client};
 
 /// How long the hub may take to answer what it can answer at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,13 +42,14 @@ fn main() -> ExitCode {
 
 impl ConnectionArguments {
     /// Connects to the hub.
-    fn connect(self) -> Result<Client, ConnectError> {
+    fn connect(self) -> Result<Client> {
         self.connect_as(|client| client)
     }
 
     /// Connects to the hub as a client about which more is said.
-    fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client, ConnectError> {
+    fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client> {
+        let hub = self.hub.native()?;
         let product = concat!("dict-client ", env!("CARGO_PKG_VERSION"));
-        more(Client::builder().name(self.name).product(product)).connect(self.hub.hub)
+        Ok(more(Client::builder().name(self.name).product(product)).connect(hub)?)
     }
 }

@@ -2,13 +2,12 @@
 //! elsewhere records it.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use dict_cli::UsageError;
+use dict_cli::config::Keys;
+use dict_cli::{LINK_HELP, LinkArguments};
 use dict_event_loop::server::{Server, Settings};
-use dict_protocol::link::Link;
 
 /// Pass dictionaries, messages and requests on between programs.
 ///
@@ -17,41 +16,29 @@ use dict_protocol::link::Link;
 ///
 /// Ctrl-C or SIGTERM ends it in order. DICTWIRE_LOG=info tells on standard error who comes and goes.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_long_help = LINK_HELP)]
 struct Arguments {
-    /// Where to listen: HOST:PORT, port 0 for any that is free; may be given several times [default: 127.0.0.1:7450]
-    #[arg(long, value_name = "LINK")]
-    listen: Vec<Link>,
-    /// A server of an older dialect to connect to (not supported yet)
-    #[arg(long, value_name = "LINK")]
-    connect: Vec<Link>,
-    /// Read the options from a file (not supported yet)
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    links: LinkArguments,
 }
 
 fn main() -> ExitCode {
     dict_cli::run("dict-server", serve)
 }
 
-fn serve(Arguments { listen, connect, config }: Arguments) -> anyhow::Result<()> {
-    if let Some(link) = connect.first() {
-        let text = "a hub connects to no other hub (use logger --connect to record one), and links to servers of \
-                    older dialects are not supported yet";
-        return Err(UsageError(format!("--connect {link}: {text}")).into());
+fn serve(Arguments { links }: Arguments) -> anyhow::Result<()> {
+    let (links, _) = links.read(Keys::SERVER)?;
+    if let Some(hub) = links.hubs.first() {
+        return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());
     }
-    if config.is_some() {
-        return Err(
-            UsageError("--config is not supported yet: give the options on the command line".into()).into()
-        );
-    }
-    let server = Server::new(Settings {
-        listen: dict_cli::listen_addresses(&listen)?,
+    let mut server = Server::new(Settings {
+        listen: links.listen.clone(),
         product: concat!("dict-server ", env!("CARGO_PKG_VERSION")).to_owned(),
         ..Settings::default()
     })?;
+    let older = links.open_older(&mut server)?;
     let handle = server.handle();
     dict_cli::on_interrupt(move || handle.stop())?;
-    dict_cli::print_listening(server.addresses())?;
+    dict_cli::print_listening(server.addresses(), &older)?;
     Ok(server.run()?)
 }

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dict_cli::{HubArgument, time};
-use dict_protocol::link::Link;
+use dict_cli::{HubArgument, LINK_HELP, LinkArguments, time};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Time;
 use dict_timeline::{Filter, Kind, Limit};
+
+/// The environment variable that names a timeline.
+const TIMELINE_VARIABLE: &str = "DICTWIRE_TIMELINE";
+/// The timeline that is meant if none is named.
+pub(crate) const TIMELINE: &str = "timeline.db";
 
 /// Keep every change of every program in one durable timeline, and read it.
 ///
@@ -18,7 +22,7 @@ use dict_timeline::{Filter, Kind, Limit};
 ///
 /// The other commands read a timeline, also while it is being written.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_long_help = LINK_HELP)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) record: RecordArguments,
@@ -39,25 +43,18 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct TimelineArgument {
     /// The timeline: an SQLite database
-    #[arg(long, value_name = "PATH", env = "DICTWIRE_TIMELINE", default_value = "timeline.db")]
+    #[arg(long, value_name = "PATH", env = TIMELINE_VARIABLE, default_value = TIMELINE)]
     pub(crate) timeline: PathBuf,
 }
 
 /// Recording, the command that has no name.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArguments {
+    /// The timeline: an SQLite database [default: timeline.db]
+    #[arg(long, value_name = "PATH", env = TIMELINE_VARIABLE)]
+    pub(crate) timeline: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) timeline: TimelineArgument,
-    /// Where to listen: HOST:PORT, port 0 for any that is free; may be given several times [default: 127.0.0.1:7450]
-    #[arg(long, value_name = "LINK")]
-    pub(crate) listen: Vec<Link>,
-    /// Another hub to record too: HOST:PORT, with ?prefix=TEXT to put something before its sources' names; may be given
-    /// several times
-    #[arg(long, value_name = "LINK")]
-    pub(crate) connect: Vec<Link>,
-    /// Read the options from a file (not supported yet)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) links: LinkArguments,
     /// Begin a new file after a time or size, such as 1d or 8GB (not supported yet)
     #[arg(long, value_name = "TIME|SIZE")]
     pub(crate) rotate: Option<String>,
@@ -65,7 +62,7 @@ pub(crate) struct RecordArguments {
     #[arg(long, value_name = "TIME")]
     pub(crate) keep: Option<String>,
     /// Record this machine's own processor load, memory and network besides, and print each change
-    #[arg(long, conflicts_with = "connect")]
+    #[arg(long)]
     pub(crate) demo: bool,
     /// Print nothing but errors
     #[arg(long)]

@@ -21,7 +21,7 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     dict_cli::run("logger", |Arguments { record, command }: Arguments| match command {
-        None => record::run(&record),
+        None => record::run(record),
         Some(Command::Show(arguments)) => show::run(arguments),
         Some(Command::State(arguments)) => state::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),

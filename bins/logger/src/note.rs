@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(NoteArguments { text, hub }: NoteArguments) -> Result<()> {
     let product = concat!("logger ", env!("CARGO_PKG_VERSION"));
-    let client = Client::builder().name("note").product(product).connect(hub.hub)?;
+    let client = Client::builder().name("note").product(product).connect(hub.native()?)?;
     let options = RequestOptions { timeout: TIMEOUT, ..RequestOptions::default() };
     client.request("$note", Value::from(text), &options).context("not noted")?;
     client.close(Duration::from_secs(1));

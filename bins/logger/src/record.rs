@@ -1,59 +1,73 @@
 //! Recording: `logger` without a command.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use dict_cli::{Stdout, Stop, UsageError, on_interrupt};
+use dict_cli::config::Keys;
+use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
 use dict_timeline::{Options, Timeline};
 
-use crate::arguments::RecordArguments;
+use crate::arguments::{RecordArguments, TIMELINE};
 use crate::demo;
 use crate::serve::{Logger, Remote};
 
-pub(crate) fn run(arguments: &RecordArguments) -> Result<()> {
-    if arguments.config.is_some() {
-        return Err(
-            UsageError("--config is not supported yet: give the options on the command line".into()).into()
-        );
+/// What the command line and the file say together.
+struct Wanted {
+    links: Links,
+    timeline: PathBuf,
+    demo: bool,
+    quiet: bool,
+}
+
+pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
+    let wanted = wanted(arguments)?;
+    let mut logger = start(&wanted)?;
+    let older = logger.open_older(&wanted.links)?;
+    let Wanted { timeline, demo, quiet, .. } = wanted;
+    // Before it says that it listens: who reads that may well end it at once.
+    let (stop, handle) = (Stop::new(), logger.handle());
+    let asked = stop.clone();
+    on_interrupt(move || if demo { asked.ask() } else { handle.stop() })?;
+    if !quiet {
+        dict_cli::print_listening(logger.addresses(), &older)?;
+        let mut out = Stdout::new();
+        writeln!(out, "recording in {}", timeline.display())?;
+        out.flush()?;
     }
-    if arguments.rotate.is_some() || arguments.keep.is_some() {
+    if demo { demo::run(logger, &timeline, quiet, &stop) } else { logger.run(&timeline) }
+}
+
+fn wanted(arguments: RecordArguments) -> Result<Wanted> {
+    let (links, config) = arguments.links.read(Keys::LOGGER)?;
+    let RecordArguments { timeline, rotate, keep, demo, quiet, .. } = arguments;
+    if rotate.is_some() || keep.is_some() || config.text("rotate").or(config.text("keep")).is_some() {
         let text = "--rotate and --keep are not supported yet: a timeline is one file, and keeps everything";
         return Err(UsageError(text.into()).into());
     }
-    let logger = start(arguments)?;
-    let path = &arguments.timeline.timeline;
-    // Before it says that it listens: who reads that may well end it at once.
-    let (stop, handle) = (Stop::new(), logger.handle());
-    let (asked, is_demo) = (stop.clone(), arguments.demo);
-    on_interrupt(move || if is_demo { asked.ask() } else { handle.stop() })?;
-    if !arguments.quiet {
-        dict_cli::print_listening(logger.addresses())?;
-        let mut out = Stdout::new();
-        writeln!(out, "recording in {}", path.display())?;
-        out.flush()?;
+    let demo = demo || config.flag("demo");
+    if demo && let Some(given) = links.hubs.iter().chain(&links.older_connect).next() {
+        return Err(given.wrong("this cannot be used with --demo, which records this machine alone").into());
     }
-    if is_demo { demo::run(logger, path, arguments.quiet, &stop) } else { logger.run(path) }
+    let timeline = timeline.or_else(|| config.text("timeline").map(PathBuf::from));
+    let timeline = timeline.unwrap_or_else(|| TIMELINE.into());
+    Ok(Wanted { links, timeline, demo, quiet: quiet || config.flag("quiet") })
 }
 
-fn start(arguments: &RecordArguments) -> Result<Logger> {
-    let listen = dict_cli::listen_addresses(&arguments.listen)?;
-    let remotes = arguments
-        .connect
-        .iter()
-        .map(|link| Ok(Remote { prefix: link.options().prefix.clone(), address: dict_cli::address(link)? }))
-        .collect::<Result<Vec<_>>>()?;
+fn start(Wanted { links, timeline, demo, .. }: &Wanted) -> Result<Logger> {
+    let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
     let open = || -> Result<Timeline> {
-        let timeline = Timeline::create_or_open(&arguments.timeline.timeline, Options::default())?;
-        if arguments.demo {
+        let timeline = Timeline::create_or_open(timeline, Options::default())?;
+        if *demo {
             demo::check(&timeline)?;
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, listen, &remotes) {
+    match Logger::new(open()?, links.listen.clone(), &remotes) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
-        Err(error) if is_in_use(&error) && arguments.listen.is_empty() && !remotes.is_empty() => {
+        Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
             Logger::new(open()?, Vec::new(), &remotes)
         }

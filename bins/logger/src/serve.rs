@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
+use dict_cli::Links;
 use dict_event_loop::Address;
 use dict_event_loop::server::{Server, ServerHandle, Settings};
+use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
+use dict_protocol::link::Link;
 use dict_protocol::recorder::Recorder;
 use dict_protocol::session;
 use dict_timeline::{CommitOptions, Committer, Timeline};
@@ -19,6 +22,13 @@ pub(crate) struct Remote {
     /// What its sources' names get put before them.
     pub(crate) prefix: String,
     pub(crate) address: Address,
+}
+
+impl Remote {
+    /// The hub that a link leads to.
+    pub(crate) fn new(link: &Link) -> Result<Self> {
+        Ok(Self { prefix: link.options().prefix.clone(), address: dict_cli::address(link)? })
+    }
 }
 
 /// A logger that is about to run.
@@ -53,7 +63,12 @@ impl Logger {
         Ok(Self { server, committer })
     }
 
-    /// Where it listens.
+    /// Opens the links of older dialects, and returns where those listen that do.
+    pub(crate) fn open_older(&mut self, links: &Links) -> Result<Vec<(Dialect, SocketAddr)>> {
+        links.open_older(&mut self.server)
+    }
+
+    /// Where it listens for the native protocol.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
     }

@@ -109,12 +109,15 @@ impl Comet {
         let Some(caller) = self.callers.get(host).filter(|caller| caller.is_seated) else { return };
         let Stage::Waiting { action, value } = stage else { return };
         let (seat, timeout) = (caller.seat, self.timeout);
-        let asked = payload(value, streams.limits().depth).map_err(|error| error.to_string()).and_then(|payload| {
-            streams
-                .with_seat(seat, |session, _| session.request(now, None, action, payload.payload(), timeout))
-                .unwrap_or(Err(dict_protocol::session::SendError::NotConnected.into()))
-                .map_err(|error| error.to_string())
-        });
+        let asked =
+            payload(value, streams.limits().depth).map_err(|error| error.to_string()).and_then(|payload| {
+                streams
+                    .with_seat(seat, |session, _| {
+                        session.request(now, None, action, payload.payload(), timeout)
+                    })
+                    .unwrap_or(Err(dict_protocol::session::SendError::NotConnected.into()))
+                    .map_err(|error| error.to_string())
+            });
         match asked {
             Ok(request) => {
                 *stage = Stage::Asked;
@@ -165,7 +168,9 @@ impl Dialogue for Comet {
     }
 
     fn received(&mut self, streams: &mut Streams, now: Now, socket: StreamId, mut bytes: &[u8]) {
-        let Some(Exchange { stage: stage @ Stage::Reading(_), .. }) = self.exchanges.get_mut(&socket) else { return };
+        let Some(Exchange { stage: stage @ Stage::Reading(_), .. }) = self.exchanges.get_mut(&socket) else {
+            return;
+        };
         // Taken out: what the codec says borrows from it.
         let Stage::Reading(mut codec) = std::mem::replace(stage, Stage::Answered) else { return };
         match codec.decode(&mut bytes) {
@@ -206,7 +211,8 @@ impl Dialogue for Comet {
                 if let Some(caller) = self.callers.get_mut(&host) {
                     caller.is_seated = true;
                 }
-                let waiting: Vec<_> = self.exchanges.iter().filter(|(_, exchange)| exchange.host == host).collect();
+                let waiting: Vec<_> =
+                    self.exchanges.iter().filter(|(_, exchange)| exchange.host == host).collect();
                 for socket in waiting.into_iter().map(|(&socket, _)| socket).collect::<Vec<_>>() {
                     self.ask(streams, now, socket);
                 }

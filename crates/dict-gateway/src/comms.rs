@@ -132,14 +132,20 @@ impl Comms {
 
     /// Feeds the link's source, if it has one, with a peer's dictionary.
     fn apply(&mut self, streams: &mut Streams, now: Now, socket: StreamId, message: &Value) {
-        let (Some(desk), Some(feed), Value::Dictionary(dictionary)) = (self.desk, &mut self.feed, message) else {
+        let (Some(desk), Some(feed), Value::Dictionary(dictionary)) = (self.desk, &mut self.feed, message)
+        else {
             return;
         };
         let feeder = *self.feeder.get_or_insert(socket);
         if feeder != socket {
             if let Some(count) = self.complaints.doubles.raise(now.instant) {
                 let (peer, other) = (streams.peer(socket), streams.peer(feeder));
-                tracing::error!(peer, source = feed.source(), count, "not recorded: the source is written by {other}");
+                tracing::error!(
+                    peer,
+                    source = feed.source(),
+                    count,
+                    "not recorded: the source is written by {other}"
+                );
             }
             return;
         }
@@ -165,7 +171,8 @@ impl Comms {
     /// Why it cannot be told that.
     fn enqueue(&mut self, streams: &mut Streams, socket: StreamId, message: &Value) -> Result<(), String> {
         let limit = streams.limits().every_output;
-        let Some(Speaker { codec, queue, queued, .. }) = self.peers.get_mut(socket).map(|peer| &mut peer.state)
+        let Some(Speaker { codec, queue, queued, .. }) =
+            self.peers.get_mut(socket).map(|peer| &mut peer.state)
         else {
             return Err("it is gone".to_owned());
         };

@@ -83,7 +83,9 @@ pub fn connect(server: &mut Server, link: &Link) -> Result<(), ServerError> {
         Dialect::PyTcp => Box::new(pytcp::Recording::new(link, address)),
         Dialect::Comms => Box::new(comms::Comms::new(link, Some(address))),
         Dialect::Comet => Box::new(target::Target::new(link, address)),
-        Dialect::PingPong => return Err(unsuitable(link, "a ping/pong server is measured by dict-client ping")),
+        Dialect::PingPong => {
+            return Err(unsuitable(link, "a ping/pong server is measured by dict-client ping"));
+        }
         Dialect::Native => return Err(unsuitable(link, "a hub connects to no other hub")),
     };
     server.add_party(Box::new(Gateway::new(server.name(), dialogue)), &[])?;

@@ -45,7 +45,12 @@ impl<T> Peers<T> {
     }
 
     /// A peer is gone, and its seat is given up.
-    pub(crate) fn remove(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) -> Option<Peer<T>> {
+    pub(crate) fn remove(
+        &mut self,
+        streams: &mut Streams,
+        socket: StreamId,
+        reason: &str,
+    ) -> Option<Peer<T>> {
         let peer = self.by_socket.remove(&socket)?;
         self.by_seat.remove(&peer.seat);
         streams.leave_seat(peer.seat, reason);

@@ -97,7 +97,9 @@ impl Dialogue for Serving {
         let desk = streams.take_seat(&self.name, &self.name);
         let pattern = self.source.clone().map_or_else(Pattern::all, Pattern::Name);
         streams.with_seat(desk, |session, _| {
-            session.subscribe(pattern, Mode::Latest, Duration::ZERO).expect("it is the first, and a name's length")
+            session
+                .subscribe(pattern, Mode::Latest, Duration::ZERO)
+                .expect("it is the first, and a name's length")
         });
         self.desk = Some(desk);
     }
@@ -209,7 +211,13 @@ impl Recording {
                     let damage = codec.damage();
                     let (stretches, skipped) = (damage.stretches, damage.bytes);
                     let peer = streams.peer(socket);
-                    tracing::warn!(peer, source = feed.source(), stretches, skipped, "a dictionary is lost: {fault}");
+                    tracing::warn!(
+                        peer,
+                        source = feed.source(),
+                        stretches,
+                        skipped,
+                        "a dictionary is lost: {fault}"
+                    );
                     streams.with_seat(desk, |session, _| feed.lost(session, now));
                 }
                 _ => {}

@@ -177,7 +177,11 @@ impl Streams {
         }
         let refused = self.with_seat(id, |session, _| session.refuse(letter.id, &letter.from, reason));
         if let Some(Err(error)) = refused {
-            tracing::warn!(to = letter.from, reason, "a sender cannot be told that its message is refused: {error}");
+            tracing::warn!(
+                to = letter.from,
+                reason,
+                "a sender cannot be told that its message is refused: {error}"
+            );
         }
     }
 

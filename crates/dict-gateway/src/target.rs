@@ -83,7 +83,8 @@ impl Target {
             Err(error) => (Status::Failed, crate::told::text(&error.to_string())),
         };
         // One whose connection is gone has its outcome: unknown.
-        let replied = streams.with_seat(seat, |session, _| session.reply(question, status, payload.payload()));
+        let replied =
+            streams.with_seat(seat, |session, _| session.reply(question, status, payload.payload()));
         if let Some(Err(error)) = replied {
             tracing::warn!(name = self.name, "an answer cannot be passed on: {error}");
         }
@@ -100,7 +101,8 @@ impl Target {
 impl Dialogue for Target {
     fn start(&mut self, streams: &mut Streams) {
         let seat = streams.take_seat(&self.name, &format!("comet://{}", self.address));
-        streams.with_seat(seat, |session, _| session.handle_addressed("").expect("it is the first, and short"));
+        streams
+            .with_seat(seat, |session, _| session.handle_addressed("").expect("it is the first, and short"));
         self.seat = Some(seat);
     }
 
@@ -120,7 +122,9 @@ impl Dialogue for Target {
         let Some(call) = self.calls.get_mut(&place) else { return };
         let (status, value) = match call.codec.decode(&mut bytes) {
             Ok(Some(Incoming::Answer(Answer::Result(value)))) => (Status::Result, value),
-            Ok(Some(Incoming::Answer(Answer::Binary(bytes)))) => (Status::Result, Value::Binary(bytes.to_vec())),
+            Ok(Some(Incoming::Answer(Answer::Binary(bytes)))) => {
+                (Status::Result, Value::Binary(bytes.to_vec()))
+            }
             Ok(_) => return,
             Err(fault) => (Status::Unknown, format!("{} answers what is none: {fault}", self.name).into()),
         };
@@ -142,7 +146,9 @@ impl Dialogue for Target {
         match told {
             Told::Seated(name) if name != self.name => {
                 let wish = &self.name;
-                tracing::error!("a client is called {wish:?} already: requests to the comet server need {name:?}");
+                tracing::error!(
+                    "a client is called {wish:?} already: requests to the comet server need {name:?}"
+                );
             }
             Told::Asked { question, action, value, deadline } => {
                 self.asked(streams, now, question, (&action, &value), deadline);

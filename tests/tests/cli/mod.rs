@@ -1,8 +1,10 @@
 //! The command lines, as a person or a script meets them: what they print, how they exit, what they say when something
 //! is wrong.
 
+mod config;
 mod demo;
 mod exchange;
+mod older;
 mod publishing;
 mod reading;
 mod usage;

@@ -31,16 +31,39 @@ fn everything_has_help_and_each_program_its_version() {
 }
 
 #[test]
+fn every_option_of_a_link_is_in_the_help() {
+    for program in ["logger", "dict-server"] {
+        let help = succeed(program, &["--help"]);
+        for scheme in ["dictwire", "pytcp", "comms", "comet", "pingpong"] {
+            // An option that no scheme has is answered with those that it has.
+            let output = run(program, &["--listen", &format!("{scheme}://a?nonsense=1")]);
+            let told = String::from_utf8_lossy(&output.stderr);
+            let known = told.split(" has ").nth(1).expect("the known options").trim_end();
+            for option in known.trim_end_matches(" (see --help)").split(", ") {
+                assert!(help.contains(&format!("\n      {option} ")), "{program} --help has no {option:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_is_told_in_one_line_and_exits_2() {
     for (program, arguments, told) in [
         ("logger", &["--nonsense"][..], "'--nonsense'"),
         ("logger", &["--listen", "::1:7450"], "IPv6 address in brackets"),
         ("logger", &["--listen", "127.0.0.1:99999"], "a number from 0 to 65535"),
         ("logger", &["--listen", "http://127.0.0.1"], "unknown scheme \"http\""),
-        ("logger", &["--listen", "comms://127.0.0.1:3000"], "comms:// is not supported yet"),
+        ("logger", &["--listen", "dictwires://127.0.0.1"], "dictwires:// is not supported yet"),
+        ("logger", &["--listen", "comms://127.0.0.1?type=xml"], "type=xml: write json, string or binary"),
+        ("logger", &["--listen", "comet://127.0.0.1?name=a"], "a name is for links to connect to"),
         ("logger", &["--listen", "127.0.0.1:0?prefix=a"], "a prefix is for links to connect to"),
         ("logger", &["--connect", "127.0.0.1?nonsense=1"], "unknown option"),
-        ("logger", &["--config", "x.toml"], "--config is not supported yet"),
+        ("logger", &["--connect", "comet://127.0.0.1"], "add ?name=NAME"),
+        (
+            "logger",
+            &["--connect", "pingpong://127.0.0.1"],
+            "`dict-client --hub pingpong://127.0.0.1:8889 ping`",
+        ),
         ("logger", &["--rotate", "1d"], "--rotate and --keep are not supported yet"),
         ("logger", &["--keep", "30d"], "--rotate and --keep are not supported yet"),
         ("logger", &["--demo", "--connect", "127.0.0.1"], "cannot be used with"),
@@ -54,7 +77,9 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("logger", &["export", "--output", "-", "--wide", "--every", "0s"], "more than zero"),
         ("logger", &["note"], "<TEXT>"),
         ("dict-server", &["--connect", "127.0.0.1"], "a hub connects to no other hub"),
-        ("dict-server", &["--config", "x.toml"], "--config is not supported yet"),
+        ("logger", &["note", "a", "--hub", "comms://127.0.0.1"], "there is no hub"),
+        ("dict-client", &["--hub", "comet://127.0.0.1", "status"], "there is no hub"),
+        ("dict-client", &["--hub", "pingpong://127.0.0.1", "watch"], "there is no hub"),
         ("dict-client", &[], "subcommand"),
         ("dict-client", &["--hub", "a b", "status"], "\"a b\" is no host"),
         ("dict-client", &["publish", "a"], "<KEY=VALUE>"),

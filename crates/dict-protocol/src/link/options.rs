@@ -16,8 +16,8 @@ use crate::pattern::Pattern;
 ///
 /// | dialect | option | meaning | default |
 /// |---|---|---|---|
-/// | native | `prefix=TEXT` | put before the name of each source that comes, so that sources of two hubs do not meet | nothing |
-/// | pytcp | `source=NAME` | the source that is served, or that the server's dictionary becomes | served: all; else by host |
+/// | native | `prefix=TEXT` | put before the names of sources that come, so that two hubs' do not meet | nothing |
+/// | pytcp | `source=NAME` | the source that is served, or that a server's dictionary becomes | all; by host |
 /// | comms | `type=json`, `string`, `binary` | what comes in | `json` |
 /// | | `send=json`, `string`, `binary` | what goes out | as `type` |
 /// | | `order=little`, `big` | the bytes of a length | `little` |
