@@ -41,6 +41,21 @@ pub fn program(name: &str) -> PathBuf {
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// Whether a tool is missing, which `probe` runs, so that what needs it is left out; an error where all is to be checked.
+///
+/// # Panics
+///
+/// If it is missing and the environment's `DICTWIRE_REQUIRE_TOOLS` says that none may be.
+pub fn is_missing(tool: &str, probe: &mut Command) -> bool {
+    let found =
+        probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    assert!(found || std::env::var_os("DICTWIRE_REQUIRE_TOOLS").is_none(), "there is no {tool}");
+    if !found {
+        eprintln!("left out, since there is no {tool}");
+    }
+    !found
+}
+
 /// A command that runs the program `name`, undisturbed by the environment of whoever runs the tests.
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
@@ -130,6 +145,15 @@ impl Running {
     /// Closes our end of its standard output.
     pub fn close_output(&mut self) {
         self.stdout = None;
+    }
+
+    /// Its standard output, for somebody else to read.
+    ///
+    /// # Panics
+    ///
+    /// If it was taken before.
+    pub fn take_output(&mut self) -> BufReader<ChildStdout> {
+        self.stdout.take().expect("the output was not taken")
     }
 
     /// Its standard input, which the command must have piped.

@@ -1,11 +1,11 @@
 //! `logger --demo`, and what the README says about the timeline that it leaves.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{Lab, fails, text};
-use dictwire_tests::programs::{Running, command, run, succeed};
+use dictwire_tests::programs::{Running, command, is_missing, run, succeed};
 
 /// Runs a demo until it has printed `changes`, and returns what it printed.
 fn demo(timeline: &Path, changes: usize) -> String {
@@ -67,17 +67,6 @@ fn it_goes_on_in_a_timeline_of_an_earlier_demo_and_refuses_any_other() {
     let refused =
         run("logger", &["--demo", "--listen", "127.0.0.1:0", "--timeline", &lab.path("timeline.db")]);
     fails(&refused, 1, "holds bench1/psu");
-}
-
-/// Whether tools that the README names may be missing, so that what needs them is left out: not where all is checked.
-fn is_missing(tool: &str, probe: &mut Command) -> bool {
-    let found =
-        probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    assert!(found || std::env::var_os("DICTWIRE_REQUIRE_TOOLS").is_none(), "there is no {tool}");
-    if !found {
-        eprintln!("left out, since there is no {tool}");
-    }
-    !found
 }
 
 /// The README's part in a language.
