@@ -11,7 +11,7 @@ use dict_protocol::link::Link;
 use dict_protocol::packet::LoggerPresence;
 use dict_protocol::session::{Session, Settings};
 
-use super::dispatch::{self, Callback, HubInfo, Job};
+use super::dispatch::{self, Callback, HubInfo};
 use super::driver::Driver;
 use super::error::ConnectError;
 use super::shared::{Shared, Stage, deadline};
@@ -164,7 +164,7 @@ impl Builder {
         let shared = Arc::new(Shared::new(session, event_loop.waker()));
         let mut state = shared.lock();
         for callback in self.callbacks {
-            state.inbox.small_job(Job::Register(callback));
+            state.inbox.register(callback);
         }
         drop(state);
         let driving = drive(event_loop, &shared, &address)?;

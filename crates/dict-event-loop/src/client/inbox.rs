@@ -1,6 +1,6 @@
 //! What a session's events make of a client: its dictionaries, what watches and callbacks are told, answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use dict_protocol::connection::ConnectionError;
@@ -8,9 +8,9 @@ use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::{Mirror, MirrorError, Mirrored};
 use dict_protocol::packet::{self, Message, Payload, Status};
-use dict_protocol::session::{Event, Question, RequestId};
+use dict_protocol::session::{Event, Question, RequestId, SubscriptionId};
 
-use super::dispatch::{HubInfo, Job, Jobs};
+use super::dispatch::{About, Callback, CallbackId, HubInfo, Job, Jobs};
 use super::error::ConnectError;
 use super::shared::Ready;
 use super::watches::Watches;
@@ -40,6 +40,10 @@ pub(super) struct Inbox {
     pub(super) mirror: Mirror,
     pub(super) watches: Watches,
     pub(super) jobs: Jobs,
+    /// Those that are registered: one that is not here is not called any more.
+    pub(super) callbacks: BTreeMap<CallbackId, About>,
+    /// The subscription to messages to everybody, if callbacks need it.
+    pub(super) messages: Option<SubscriptionId>,
     pub(super) requests: HashMap<RequestId, Pending>,
     /// Pings that a thread waits for, and the answers to them.
     pub(super) pings: HashMap<u64, Option<Duration>>,
@@ -51,8 +55,6 @@ pub(super) struct Inbox {
     pub(super) unusable: Option<ConnectionError>,
     /// Questions that found no room, to be refused.
     pub(super) refused: Vec<Question>,
-    /// The hub was asked for messages to everybody.
-    pub(super) hears_messages: bool,
     /// Something that a thread may wait for has changed.
     pub(super) changed: bool,
     /// There are jobs that the dispatch thread was not told of.
@@ -66,13 +68,14 @@ impl Inbox {
             mirror: Mirror::new(limits),
             watches: Watches::default(),
             jobs: Jobs::default(),
+            callbacks: BTreeMap::new(),
+            messages: None,
             requests: HashMap::new(),
             pings: HashMap::new(),
             hub: None,
             ended: None,
             unusable: None,
             refused: Vec::new(),
-            hears_messages: false,
             changed: false,
             new_jobs: false,
         }
@@ -156,6 +159,20 @@ impl Inbox {
         self.new_jobs = true;
         self.changed = true;
         self.watches.wake_all();
+    }
+
+    pub(super) fn register(&mut self, callback: Callback) -> CallbackId {
+        let id = CallbackId::next();
+        self.callbacks.insert(id, callback.about());
+        self.small_job(Job::Register(id, callback));
+        id
+    }
+
+    /// Removes a callback; what it was about, if there is such a one.
+    pub(super) fn unregister(&mut self, id: CallbackId) -> Option<About> {
+        let about = self.callbacks.remove(&id)?;
+        self.small_job(Job::Remove(id));
+        Some(about)
     }
 
     /// Adds a job that came from no peer, and so needs no room.

@@ -51,7 +51,7 @@ pub use builder::Builder;
 pub use content::Content;
 pub use dict_protocol::packet::{Level, LoggerPresence};
 pub use dict_protocol::writer::{PublishError, Refusal, WhenFull, WriterOptions};
-pub use dispatch::{Asked, HubInfo, Incoming};
+pub use dispatch::{Asked, CallbackId, HubInfo, Incoming};
 pub use error::{ConnectError, RequestError, SendError, WatchError, WriteError, WriterError};
 pub use requests::RequestOptions;
 pub use watch::{Events, Mode, SourceState, StateEvent, UpdateEvent, Watch, WatchEvent, WatchOptions};
