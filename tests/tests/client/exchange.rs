@@ -152,7 +152,7 @@ fn what_becomes_of_a_request_is_honest() {
         assert_eq!(waiting.join().unwrap(), Err(RequestError::Unknown));
         handler
     };
-    assert!(matches!(handler.request("x", Value::Null, &short), Err(RequestError::Closed)));
+    assert!(matches!(handler.request("x", Value::Null, &short), Err(RequestError::Closed(_))));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use dict_protocol::pattern::Pattern;
 
 use super::dispatch::{About, Callback, CallbackId, HubInfo, Incoming};
 use super::shared::State;
-use super::{Client, SendError, Stage};
+use super::{Client, SendError};
 
 /// Callbacks run on a thread of their own, one after the other, in the order of what they are about, and under no lock:
 /// they may call anything. While one blocks the others wait; messages and requests that meanwhile pass
@@ -45,9 +45,7 @@ impl Client {
     /// If there are too many subscriptions, or the client was closed.
     pub fn on_message(&self, f: impl FnMut(&Incoming) + Send + 'static) -> Result<CallbackId, SendError> {
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(SendError::Closed);
-        }
+        state.check_running()?;
         if state.inbox.messages.is_none() {
             let subscription = state.session.subscribe(Pattern::all(), Mode::Messages, Duration::ZERO)?;
             state.inbox.messages = Some(subscription);

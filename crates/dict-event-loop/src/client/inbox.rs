@@ -189,13 +189,15 @@ impl Inbox {
 
     fn disconnected(&mut self, reason: &ConnectionError) {
         self.pings.clear();
+        let was_accepted = self.hub.take().is_some();
         self.ended = Some(match reason {
+            _ if was_accepted => ConnectError::Lost { reason: reason.to_string() },
             ConnectionError::Ended { code, text } => {
                 ConnectError::Refused { code: *code, text: text.clone() }
             }
             other => ConnectError::Refused { code: None, text: other.to_string() },
         });
-        if self.hub.take().is_some() {
+        if was_accepted {
             let reason = reason.to_string();
             self.mirror.disconnected(&reason);
             self.watches.disconnected(&self.mirror);

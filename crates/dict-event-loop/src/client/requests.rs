@@ -39,9 +39,7 @@ impl Client {
     pub fn send(&self, to: Option<&str>, content: impl Into<Content>) -> Result<(), SendError> {
         let encoded = content.into().encode(self.inner.shared.limits.depth)?;
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(SendError::Closed);
-        }
+        state.check_running()?;
         state.session.send(to, encoded.payload())?;
         self.inner.shared.release(state);
         Ok(())
@@ -70,9 +68,9 @@ impl Client {
                 state.inbox.requests.insert(id, pending);
                 None
             }
-            _ => Some(Err(RequestError::Closed)),
+            _ => Some(Err(state.closed())),
         });
-        let answer = answer.unwrap_or(Err(RequestError::Closed))?;
+        let answer = answer.unwrap_or_else(|| Err(shared.lock().closed()))?;
         outcome(action, &answer, shared.limits.depth)
     }
 
@@ -109,9 +107,7 @@ impl Client {
         f: impl FnMut(&Asked) -> Result<Value, String> + Send + 'static,
     ) -> Result<CallbackId, SendError> {
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(SendError::Closed);
-        }
+        state.check_running()?;
         state.session.handle(action)?;
         let id = state.inbox.register(Callback::Handle(action.to_owned(), Box::new(f)));
         self.settle(state);
@@ -140,9 +136,7 @@ impl Client {
     ) -> Result<RequestId, RequestError> {
         let encoded = Encoded::value(value, self.inner.shared.limits.depth)?;
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(RequestError::Closed);
-        }
+        state.check_running()?;
         let now = Clock::now();
         let to = options.to.as_deref();
         let id = state.session.request(now, to, action, encoded.payload(), options.timeout)?;
