@@ -94,8 +94,8 @@ impl Builder {
 
     /// Whether a connection that is lost, or cannot be made, is made again; by default true.
     ///
-    /// A client that is not to reconnect is closed then, with what it has not sent: every call on it and its handles fails
-    /// with [`ClientClosed::Lost`](super::ClientClosed::Lost).
+    /// A client that is not to reconnect is closed then, with what it has not sent: every call on it and its handles
+    /// fails with [`ClientClosed::Lost`](super::ClientClosed::Lost).
     #[must_use]
     pub fn reconnect(mut self, reconnect: bool) -> Self {
         self.retry = if reconnect { Retry::Always } else { Retry::Never };
@@ -146,7 +146,8 @@ impl Builder {
         done.unwrap_or(Err(ConnectError::TimedOut { after: patience })).map(|()| client.clone())
     }
 
-    /// Starts to connect in the background, for ever unless the client is [not to](Builder::reconnect), and returns at once. What is published meanwhile is kept.
+    /// Starts to connect in the background, for ever unless the client is [not to](Builder::reconnect), and returns at
+    /// once. What is published meanwhile is kept.
     ///
     /// # Errors
     ///

@@ -71,6 +71,12 @@ impl Client {
                     session.unsubscribe(subscription);
                 }
             }
+            About::Peers if is_last => {
+                if let Some(subscription) = inbox.peers.take() {
+                    session.unsubscribe(subscription);
+                    inbox.watches.remove(subscription, &mut inbox.mirror);
+                }
+            }
             About::Action(action) if is_last => session.unhandle(&action),
             _ => {}
         }

@@ -16,6 +16,7 @@ use dict_protocol::session::Question;
 use dict_protocol::value::Value;
 
 use super::content::{Content, Encoded};
+use super::peers::PeerEvent;
 use super::shared::Shared;
 
 /// A message that came.
@@ -70,6 +71,7 @@ pub(super) type OnConnect = dyn FnMut(&HubInfo) + Send;
 pub(super) type OnText = dyn FnMut(&str) + Send;
 pub(super) type OnLogger = dyn FnMut(LoggerPresence) + Send;
 pub(super) type OnMessage = dyn FnMut(&Incoming) + Send;
+pub(super) type OnPeer = dyn FnMut(&PeerEvent) + Send;
 pub(super) type Handler = dyn FnMut(&Asked) -> Result<Value, String> + Send;
 
 /// Something for the dispatch thread to do.
@@ -81,6 +83,7 @@ pub(super) enum Job {
     Closed(String),
     Logger(LoggerPresence),
     Notice(String),
+    Peer(PeerEvent),
     Message {
         from: String,
         to: String,
@@ -104,6 +107,7 @@ pub(super) enum Callback {
     Logger(Box<OnLogger>),
     Notice(Box<OnText>),
     Message(Box<OnMessage>),
+    Peer(Box<OnPeer>),
     /// By action; empty: all others.
     Handle(String, Box<Handler>),
 }
@@ -114,6 +118,7 @@ pub(super) enum About {
     /// What the hub tells every client.
     Connection,
     Messages,
+    Peers,
     Action(String),
 }
 
@@ -122,6 +127,7 @@ impl Callback {
         match self {
             Self::Connect(_) | Self::Close(_) | Self::Logger(_) | Self::Notice(_) => About::Connection,
             Self::Message(_) => About::Messages,
+            Self::Peer(_) => About::Peers,
             Self::Handle(action, _) => About::Action(action.clone()),
         }
     }
@@ -146,6 +152,8 @@ impl Job {
         match self {
             Self::Message { bytes, .. } | Self::Asked { bytes, .. } => Some(bytes.len()),
             Self::Notice(text) => Some(text.len()),
+            Self::Peer(PeerEvent::Missed) => None,
+            Self::Peer(event) => Some(event.len()),
             Self::Logger(_) => Some(0),
             // These come as often as the program, or a connection, gives cause for them.
             Self::Register(..) | Self::Remove(_) | Self::Connected(..) | Self::Closed(_) | Self::Run(_) => {
@@ -193,6 +201,7 @@ struct Callbacks {
     logger: Vec<(CallbackId, Box<OnLogger>)>,
     notice: Vec<(CallbackId, Box<OnText>)>,
     message: Vec<(CallbackId, Box<OnMessage>)>,
+    peer: Vec<(CallbackId, Box<OnPeer>)>,
     /// With their actions; those for all others come last.
     handlers: Vec<(CallbackId, String, Box<Handler>)>,
 }
@@ -241,6 +250,7 @@ impl Callbacks {
                     tracing::warn!("the hub says: {text}");
                 }
             }
+            Job::Peer(event) => drop(each(shared, &mut self.peer, |f| f(&event))),
             Job::Message { from, to, encoding, bytes } => {
                 match Content::decode(encoding, &bytes, shared.limits.depth) {
                     Ok(content) => {
@@ -268,6 +278,7 @@ impl Callbacks {
             Callback::Logger(f) => self.logger.push((id, f)),
             Callback::Notice(f) => self.notice.push((id, f)),
             Callback::Message(f) => self.message.push((id, f)),
+            Callback::Peer(f) => self.peer.push((id, f)),
             Callback::Handle(action, f) => {
                 let named = self.handlers.partition_point(|(_, action, _)| !action.is_empty());
                 let place = if action.is_empty() { self.handlers.len() } else { named };
@@ -282,6 +293,7 @@ impl Callbacks {
         self.logger.retain(|(other, _)| *other != id);
         self.notice.retain(|(other, _)| *other != id);
         self.message.retain(|(other, _)| *other != id);
+        self.peer.retain(|(other, _)| *other != id);
         self.handlers.retain(|(other, ..)| *other != id);
     }
 

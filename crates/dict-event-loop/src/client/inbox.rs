@@ -8,11 +8,14 @@ use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::{Mirror, MirrorError, Mirrored};
 use dict_protocol::packet::{self, Message, Payload, Status};
+use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Event, Question, RequestId, SubscriptionId};
 
 use super::dispatch::{About, Callback, CallbackId, HubInfo, Job, Jobs};
 use super::error::ConnectError;
+use super::peers::PeerEvent;
 use super::shared::Ready;
+use super::watch::Mode;
 use super::watches::Watches;
 
 /// What became of a request, as it came.
@@ -44,6 +47,10 @@ pub(super) struct Inbox {
     pub(super) callbacks: BTreeMap<CallbackId, About>,
     /// The subscription to messages to everybody, if callbacks need it.
     pub(super) messages: Option<SubscriptionId>,
+    /// The watch of the hub's own source, if callbacks need it.
+    pub(super) peers: Option<SubscriptionId>,
+    /// That some who came or went were missed has been told, and none of them since.
+    peers_missed: bool,
     pub(super) requests: HashMap<RequestId, Pending>,
     /// Pings that a thread waits for, and the answers to them.
     pub(super) pings: HashMap<u64, Option<Duration>>,
@@ -70,6 +77,8 @@ impl Inbox {
             jobs: Jobs::default(),
             callbacks: BTreeMap::new(),
             messages: None,
+            peers: None,
+            peers_missed: false,
             requests: HashMap::new(),
             pings: HashMap::new(),
             hub: None,
@@ -86,6 +95,7 @@ impl Inbox {
         if let Err(error) = self.take_in_sources(event) {
             self.unusable.get_or_insert(error.into());
         }
+        self.tell_of_peers();
         match event {
             Event::Connected(connected) => {
                 let hub =
@@ -109,10 +119,11 @@ impl Inbox {
                     *answer = Some(*round_trip);
                 }
             }
-            Event::Notice(error) => {
-                if self.job(Job::Notice(error.text.to_owned())).is_err() {
-                    tracing::warn!("the hub says: {}", error.text);
-                }
+            Event::Notice(error) => self.notice(error.text),
+            Event::SubscriptionRefused { subscription, text, .. }
+                if [self.messages, self.peers].contains(&Some(*subscription)) =>
+            {
+                self.notice(text);
             }
             Event::TooSlow { text, .. } => tracing::warn!("read too slowly: {text}"),
             // The others are about sources.
@@ -146,6 +157,11 @@ impl Inbox {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Begins a watch.
+    pub(super) fn watch(&mut self, id: SubscriptionId, pattern: Pattern, mode: Mode) {
+        self.watches.add(id, pattern, mode, &self.mirror, &self.limits);
     }
 
     /// The watches with something new for threads that wait.
@@ -185,6 +201,26 @@ impl Inbox {
         self.jobs.push(job, &self.limits)?;
         self.new_jobs = true;
         Ok(())
+    }
+
+    fn notice(&mut self, text: &str) {
+        if self.job(Job::Notice(text.to_owned())).is_err() {
+            tracing::warn!("the hub says: {text}");
+        }
+    }
+
+    /// Brings what the hub's own source says of clients to the callbacks; for what finds no room they are told once that
+    /// something was missed.
+    fn tell_of_peers(&mut self) {
+        let Some(id) = self.peers else { return };
+        while let Some(queued) = self.watches.get_mut(id).and_then(|watch| watch.pop(&self.mirror)) {
+            let Some(event) = PeerEvent::from_queued(&queued) else { continue };
+            if event != PeerEvent::Missed && self.job(Job::Peer(event)).is_ok() {
+                self.peers_missed = false;
+            } else if !std::mem::replace(&mut self.peers_missed, true) {
+                self.small_job(Job::Peer(PeerEvent::Missed));
+            }
+        }
     }
 
     fn disconnected(&mut self, reason: &ConnectionError) {

@@ -138,7 +138,7 @@ impl Client {
         };
         let State { session, inbox, .. } = &mut *state;
         let id = session.subscribe(pattern.clone(), mode, options.interval)?;
-        inbox.watches.add(id, pattern, options.mode, &inbox.mirror, &self.inner.shared.limits);
+        inbox.watch(id, pattern, options.mode);
         self.inner.shared.release(state);
         Ok(Watch { inner: self.inner.clone(), id })
     }
