@@ -103,7 +103,7 @@ fn print(client: &Client, queue: &Receiver<Item>, stop: &Stop, arguments: &Watch
             match item {
                 Item::Event(event) => rows.event(event, &mut |row| printer.add(row, &mut out))?,
                 Item::Message(message) => printer.add(&rows.message(message), &mut out)?,
-                Item::Failed(WatchError::Closed) => {}
+                Item::Failed(WatchError::Closed(_)) => {}
                 Item::Failed(error) => return Err(error.into()),
             }
         }

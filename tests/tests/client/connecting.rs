@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use dict_event_loop::client::{Client, ConnectError, SendError, WatchOptions, WriteError, WriterOptions};
+use dict_event_loop::client::{
+    Client, ClientClosed, ConnectError, RequestError, RequestOptions, SendError, WatchError, WatchOptions,
+    WriteError, WriterOptions,
+};
 use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
@@ -121,12 +124,13 @@ fn closing_is_orderly_and_final() {
     eventually(|| watch.value("a", "n") == Some(999.into()));
     eventually(|| watch.sources().iter().all(|source| !source.online));
 
-    assert_eq!(writer.set("n", 1), Err(WriteError::Closed));
-    assert_eq!(client.send(None, "x"), Err(SendError::Closed));
+    let closed = ClientClosed::ByProgram;
+    assert_eq!(writer.set("n", 1), Err(WriteError::Closed(closed.clone())));
+    assert_eq!(client.send(None, "x"), Err(SendError::Closed(closed.clone())));
     assert!(client.writer("b", WriterOptions::default()).is_err());
     while let Ok(Some(_)) = own.next(Duration::ZERO) {}
     assert!(own.next(SOON).is_err());
-    assert!(matches!(client.wait_connected(SOON), Err(ConnectError::Closed)));
+    assert!(matches!(client.wait_connected(SOON), Err(ConnectError::Closed(ClientClosed::ByProgram))));
     assert_eq!(client.close(SOON), 0);
 }
 
@@ -160,7 +164,54 @@ fn a_client_may_be_closed_by_its_own_callback() {
     client.on_message(move |_| closed.send(handle.close(SOON)).unwrap()).unwrap();
     hub.client("other").send(Some("tired"), "good night").unwrap();
     assert_eq!(done.recv_timeout(SOON), Ok(0));
-    assert!(matches!(client.wait_connected(SOON), Err(ConnectError::Closed)));
+    assert!(matches!(client.wait_connected(SOON), Err(ConnectError::Closed(ClientClosed::ByProgram))));
+}
+
+#[test]
+fn one_that_is_not_to_reconnect_is_closed_when_the_connection_is_lost() {
+    let mut hub = Hub::new();
+    let address = hub.address.clone();
+    let (told, closes) = mpsc::channel();
+    let client = hub
+        .builder("once")
+        .reconnect(false)
+        .on_close(move |reason| told.send(reason.to_owned()).unwrap())
+        .connect(&address)
+        .unwrap();
+    let writer = client.writer("a", WriterOptions::default()).unwrap();
+    let watch = client.watch(Pattern::all(), WatchOptions::default()).unwrap();
+    writer.publish(&dictionary! { "n" => 1 }).unwrap();
+    writer.flush(SOON).unwrap();
+
+    hub.stop();
+    eventually(|| client.wait_connected(SOON).is_err());
+    let Err(ConnectError::Closed(lost)) = client.wait_connected(SOON) else { panic!("it is not closed") };
+    assert!(matches!(&lost, ClientClosed::Lost { .. }), "{lost:?}");
+    assert!(lost.to_string().contains(&closes.recv_timeout(SOON).unwrap()), "{lost}");
+    let _hub = Hub::at(&address, Limits::default());
+    assert_eq!(writer.set("n", 2), Err(WriteError::Closed(lost.clone())));
+    assert_eq!(client.send(None, "x"), Err(SendError::Closed(lost.clone())));
+    let asked = client.request("x", 1, &RequestOptions::default());
+    assert_eq!(asked, Err(RequestError::Closed(lost.clone())));
+    assert_eq!(client.handle("x", |_| Ok(1.into())), Err(SendError::Closed(lost.clone())));
+    assert!(client.writer("b", WriterOptions::default()).is_err());
+    assert!(matches!(client.ping(SOON), Err(ConnectError::Closed(_))));
+    while let Ok(Some(_)) = watch.next(SOON) {}
+    assert_eq!(watch.next(SOON), Err(WatchError::Closed(lost)));
+    assert_eq!(watch.value("a", "n"), Some(1.into()), "the last dictionary stays");
+    assert!(!client.is_connected());
+    assert_eq!(client.close(SOON), 0);
+}
+
+#[test]
+fn one_that_is_not_to_reconnect_is_closed_when_there_is_no_hub() {
+    let address = free_address();
+    let once = || Client::builder().reconnect(false);
+    assert!(matches!(once().connect(&address), Err(ConnectError::Unreachable(_))));
+    let client = once().start(&address).unwrap();
+    let error = client.wait_connected(SOON).unwrap_err();
+    assert!(matches!(&error, ConnectError::Closed(ClientClosed::Lost { .. })), "{error:?}");
+    assert!(error.to_string().contains("connection refused"), "{error}");
 }
 
 #[test]

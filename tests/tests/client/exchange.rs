@@ -84,6 +84,46 @@ fn requests_are_answered() {
 }
 
 #[test]
+fn handlers_of_one_action_are_asked_until_one_has_an_answer() {
+    let hub = Hub::new();
+    let (asker, handler) = (hub.client("asker"), hub.client("handler"));
+    let (told, asked) = mpsc::channel();
+    let handle = |action: &str, name: &'static str, answer: fn(&Value) -> Result<Value, String>| {
+        let told = told.clone();
+        handler
+            .handle(action, move |asked| {
+                told.send(name).unwrap();
+                answer(&asked.value)
+            })
+            .unwrap()
+    };
+    handle("", "all", |_| Ok("for all".into()));
+    handle("read", "one", |value| Ok(if *value == 1.into() { "one".into() } else { Value::Null }));
+    let two = handle("read", "two", |value| match value.as_i64() {
+        Some(2) => Ok(false.into()),
+        Some(3) => Err("no".to_owned()),
+        _ => Ok(Value::Null),
+    });
+    handler.ping(SOON).unwrap();
+    let ask = |value: i64| {
+        let answer = asker.request("read", value, &RequestOptions::default());
+        (answer, asked.try_iter().collect::<Vec<_>>())
+    };
+    assert_eq!(ask(1), (Ok("one".into()), vec!["one"]));
+    assert_eq!(ask(2), (Ok(false.into()), vec!["one", "two"]), "false is an answer");
+    assert_eq!(ask(3), (Err(RequestError::Failed("no".to_owned())), vec!["one", "two"]));
+    assert_eq!(ask(4), (Ok("for all".into()), vec!["one", "two", "all"]));
+    assert!(handler.remove_callback(two));
+    assert_eq!(ask(2), (Ok("for all".into()), vec!["one", "all"]));
+    handler.unhandle("");
+    handler.ping(SOON).unwrap();
+    assert_eq!(ask(2), (Ok(Value::Null), vec!["one"]), "nobody has an answer");
+    handler.unhandle("read");
+    handler.ping(SOON).unwrap();
+    assert!(matches!(ask(1).0, Err(RequestError::NoHandler { .. })));
+}
+
+#[test]
 fn what_becomes_of_a_request_is_honest() {
     let hub = Hub::new();
     let asker = hub.client("asker");
@@ -112,7 +152,7 @@ fn what_becomes_of_a_request_is_honest() {
         assert_eq!(waiting.join().unwrap(), Err(RequestError::Unknown));
         handler
     };
-    assert!(matches!(handler.request("x", Value::Null, &short), Err(RequestError::Closed)));
+    assert!(matches!(handler.request("x", Value::Null, &short), Err(RequestError::Closed(_))));
 }
 
 #[test]

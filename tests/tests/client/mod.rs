@@ -5,6 +5,7 @@ mod callbacks;
 mod connecting;
 mod exchange;
 mod logger;
+mod peers;
 mod refusing;
 mod support;
 mod watching;

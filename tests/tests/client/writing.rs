@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dict_event_loop::client::{
-    Level, PublishError, WatchOptions, WhenFull, WriteError, WriterError, WriterOptions,
+    ClientClosed, Level, PublishError, WatchOptions, WhenFull, WriteError, WriterError, WriterOptions,
 };
 use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
@@ -126,7 +126,7 @@ fn whoever_wants_to_wait_waits_and_is_let_go() {
     std::thread::sleep(A_WHILE);
     assert!(!waiting.is_finished());
     client.close(Duration::ZERO);
-    assert_eq!(waiting.join().unwrap(), Err(WriteError::Closed));
+    assert_eq!(waiting.join().unwrap(), Err(WriteError::Closed(ClientClosed::ByProgram)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use dict_protocol::link::Link;
 use dict_protocol::packet::LoggerPresence;
 use dict_protocol::session::{Session, Settings};
 
-use super::dispatch::{self, Callback, HubInfo, Job};
+use super::dispatch::{self, Callback, HubInfo};
 use super::driver::Driver;
 use super::error::ConnectError;
 use super::shared::{Shared, Stage, deadline};
@@ -29,6 +29,7 @@ pub struct Builder {
     client_id: Option<[u8; 16]>,
     limits: Limits,
     patience: Duration,
+    retry: Retry,
     callbacks: Vec<Callback>,
 }
 
@@ -41,6 +42,7 @@ impl Default for Builder {
             client_id: None,
             limits: Limits::default(),
             patience: Duration::from_secs(5),
+            retry: Retry::Always,
             callbacks: Vec::new(),
         }
     }
@@ -90,6 +92,16 @@ impl Builder {
         self
     }
 
+    /// Whether a connection that is lost, or cannot be made, is made again; by default true.
+    ///
+    /// A client that is not to reconnect is closed then, with what it has not sent: every call on it and its handles
+    /// fails with [`ClientClosed::Lost`](super::ClientClosed::Lost).
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.retry = if reconnect { Retry::Always } else { Retry::Never };
+        self
+    }
+
     /// As [`Client::on_connect`], from the first connection on.
     #[must_use]
     pub fn on_connect(mut self, f: impl FnMut(&HubInfo) + Send + 'static) -> Self {
@@ -112,7 +124,7 @@ impl Builder {
     }
 
     /// Connects, and waits until the hub has accepted this client. From then on a lost connection is made again for
-    /// ever.
+    /// ever, unless the client is [not to](Builder::reconnect).
     ///
     /// # Errors
     ///
@@ -134,7 +146,8 @@ impl Builder {
         done.unwrap_or(Err(ConnectError::TimedOut { after: patience })).map(|()| client.clone())
     }
 
-    /// Starts to connect in the background, for ever, and returns at once. What is published meanwhile is kept.
+    /// Starts to connect in the background, for ever unless the client is [not to](Builder::reconnect), and returns at
+    /// once. What is published meanwhile is kept.
     ///
     /// # Errors
     ///
@@ -164,10 +177,10 @@ impl Builder {
         let shared = Arc::new(Shared::new(session, event_loop.waker()));
         let mut state = shared.lock();
         for callback in self.callbacks {
-            state.inbox.small_job(Job::Register(callback));
+            state.inbox.register(callback);
         }
         drop(state);
-        let driving = drive(event_loop, &shared, &address)?;
+        let driving = drive(event_loop, &shared, &address, self.retry)?;
         let dispatching = dispatch_jobs(&shared)?;
         let threads = Mutex::new(Some(Threads { driving, dispatching }));
         Ok(Client { inner: Arc::new(Inner { shared, threads }) })
@@ -179,9 +192,10 @@ fn drive(
     mut event_loop: EventLoop,
     shared: &Arc<Shared>,
     address: &Address,
+    retry: Retry,
 ) -> Result<JoinHandle<()>, ConnectError> {
-    let link = event_loop.io().connect(address, Retry::Always);
-    let driver = Driver::new(shared.clone(), link);
+    let link = event_loop.io().connect(address, retry);
+    let driver = Driver::new(shared.clone(), link, retry == Retry::Always);
     let shared = shared.clone();
     spawn("dictwire", move || {
         if let Err(error) = event_loop.run(driver) {

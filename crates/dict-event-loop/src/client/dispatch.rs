@@ -3,9 +3,10 @@
 //! It owns them, so that none runs under a lock and one that blocks holds up only the others. What they are about comes
 //! in order through a bounded queue of [`Job`]s; registering a callback is a job too.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use dict_protocol::frame::Encoding;
@@ -15,6 +16,7 @@ use dict_protocol::session::Question;
 use dict_protocol::value::Value;
 
 use super::content::{Content, Encoded};
+use super::peers::PeerEvent;
 use super::shared::Shared;
 
 /// A message that came.
@@ -52,19 +54,36 @@ pub struct HubInfo {
     pub client: String,
 }
 
-pub(super) type OnConnect = Box<dyn FnMut(&HubInfo) + Send>;
-pub(super) type OnText = Box<dyn FnMut(&str) + Send>;
-pub(super) type OnLogger = Box<dyn FnMut(LoggerPresence) + Send>;
-pub(super) type OnMessage = Box<dyn FnMut(&Incoming) + Send>;
-pub(super) type Handler = Box<dyn FnMut(&Asked) -> Result<Value, String> + Send>;
+/// A callback or handler that was registered; [`Client::remove_callback`](super::Client::remove_callback) takes it.
+///
+/// No two of a process are the same, whichever client they are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallbackId(u64);
+
+impl CallbackId {
+    pub(super) fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+pub(super) type OnConnect = dyn FnMut(&HubInfo) + Send;
+pub(super) type OnText = dyn FnMut(&str) + Send;
+pub(super) type OnLogger = dyn FnMut(LoggerPresence) + Send;
+pub(super) type OnMessage = dyn FnMut(&Incoming) + Send;
+pub(super) type OnPeer = dyn FnMut(&PeerEvent) + Send;
+pub(super) type Handler = dyn FnMut(&Asked) -> Result<Value, String> + Send;
 
 /// Something for the dispatch thread to do.
 pub(super) enum Job {
-    Register(Callback),
+    Register(CallbackId, Callback),
+    /// Drop what was removed.
+    Remove(CallbackId),
     Connected(HubInfo, LoggerPresence),
     Closed(String),
     Logger(LoggerPresence),
     Notice(String),
+    Peer(PeerEvent),
     Message {
         from: String,
         to: String,
@@ -83,13 +102,35 @@ pub(super) enum Job {
 }
 
 pub(super) enum Callback {
-    Connect(OnConnect),
-    Close(OnText),
-    Logger(OnLogger),
-    Notice(OnText),
-    Message(OnMessage),
+    Connect(Box<OnConnect>),
+    Close(Box<OnText>),
+    Logger(Box<OnLogger>),
+    Notice(Box<OnText>),
+    Message(Box<OnMessage>),
+    Peer(Box<OnPeer>),
     /// By action; empty: all others.
-    Handle(String, Handler),
+    Handle(String, Box<Handler>),
+}
+
+/// What a callback is called for, as far as the hub has to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// What the hub tells every client.
+    Connection,
+    Messages,
+    Peers,
+    Action(String),
+}
+
+impl Callback {
+    pub(super) fn about(&self) -> About {
+        match self {
+            Self::Connect(_) | Self::Close(_) | Self::Logger(_) | Self::Notice(_) => About::Connection,
+            Self::Message(_) => About::Messages,
+            Self::Peer(_) => About::Peers,
+            Self::Handle(action, _) => About::Action(action.clone()),
+        }
+    }
 }
 
 /// Jobs that wait for the dispatch thread.
@@ -111,9 +152,13 @@ impl Job {
         match self {
             Self::Message { bytes, .. } | Self::Asked { bytes, .. } => Some(bytes.len()),
             Self::Notice(text) => Some(text.len()),
+            Self::Peer(PeerEvent::Missed) => None,
+            Self::Peer(event) => Some(event.len()),
             Self::Logger(_) => Some(0),
             // These come as often as the program, or a connection, gives cause for them.
-            Self::Register(_) | Self::Connected(..) | Self::Closed(_) | Self::Run(_) => None,
+            Self::Register(..) | Self::Remove(_) | Self::Connected(..) | Self::Closed(_) | Self::Run(_) => {
+                None
+            }
         }
     }
 }
@@ -151,12 +196,14 @@ impl Jobs {
 /// The callbacks, on their thread.
 #[derive(Default)]
 struct Callbacks {
-    connect: Vec<OnConnect>,
-    close: Vec<OnText>,
-    logger: Vec<OnLogger>,
-    notice: Vec<OnText>,
-    message: Vec<OnMessage>,
-    handlers: HashMap<String, Handler>,
+    connect: Vec<(CallbackId, Box<OnConnect>)>,
+    close: Vec<(CallbackId, Box<OnText>)>,
+    logger: Vec<(CallbackId, Box<OnLogger>)>,
+    notice: Vec<(CallbackId, Box<OnText>)>,
+    message: Vec<(CallbackId, Box<OnMessage>)>,
+    peer: Vec<(CallbackId, Box<OnPeer>)>,
+    /// With their actions; those for all others come last.
+    handlers: Vec<(CallbackId, String, Box<Handler>)>,
 }
 
 /// Runs jobs until there are no more to come.
@@ -190,21 +237,26 @@ fn next(shared: &Shared) -> Option<Job> {
 impl Callbacks {
     fn run(&mut self, shared: &Shared, job: Job) {
         match job {
-            Job::Register(callback) => self.register(callback),
+            Job::Register(id, callback) => self.register(id, callback),
+            Job::Remove(id) => self.remove(id),
             Job::Connected(hub, logger) => {
-                each(&mut self.connect, |f| f(&hub));
-                each(&mut self.logger, |f| f(logger));
+                each(shared, &mut self.connect, |f| f(&hub));
+                each(shared, &mut self.logger, |f| f(logger));
             }
-            Job::Closed(reason) => each(&mut self.close, |f| f(&reason)),
-            Job::Logger(presence) => each(&mut self.logger, |f| f(presence)),
-            Job::Notice(text) if self.notice.is_empty() => tracing::warn!("the hub says: {text}"),
-            Job::Notice(text) => each(&mut self.notice, |f| f(&text)),
+            Job::Closed(reason) => drop(each(shared, &mut self.close, |f| f(&reason))),
+            Job::Logger(presence) => drop(each(shared, &mut self.logger, |f| f(presence))),
+            Job::Notice(text) => {
+                if each(shared, &mut self.notice, |f| f(&text)) == 0 {
+                    tracing::warn!("the hub says: {text}");
+                }
+            }
+            Job::Peer(event) => drop(each(shared, &mut self.peer, |f| f(&event))),
             Job::Message { from, to, encoding, bytes } => {
                 match Content::decode(encoding, &bytes, shared.limits.depth) {
                     Ok(content) => {
                         let to = Some(to).filter(|to| !to.is_empty());
                         let message = Incoming { from, to, content };
-                        each(&mut self.message, |f| f(&message));
+                        each(shared, &mut self.message, |f| f(&message));
                     }
                     Err(error) => tracing::warn!("a message from {from:?} cannot be read: {error}"),
                 }
@@ -212,37 +264,73 @@ impl Callbacks {
             Job::Asked { question, action, from, deadline, encoding, bytes } => {
                 let answer = Content::decode(encoding, &bytes, shared.limits.depth)
                     .map(|content| Asked { action, value: content.into_value(), from, deadline })
-                    .and_then(|asked| self.answer(&asked));
+                    .and_then(|asked| self.answer(shared, &asked));
                 reply(shared, question, answer);
             }
             Job::Run(f) => caught("a callback", f).unwrap_or(()),
         }
     }
 
-    fn register(&mut self, callback: Callback) {
+    fn register(&mut self, id: CallbackId, callback: Callback) {
         match callback {
-            Callback::Connect(f) => self.connect.push(f),
-            Callback::Close(f) => self.close.push(f),
-            Callback::Logger(f) => self.logger.push(f),
-            Callback::Notice(f) => self.notice.push(f),
-            Callback::Message(f) => self.message.push(f),
-            Callback::Handle(action, f) => drop(self.handlers.insert(action, f)),
+            Callback::Connect(f) => self.connect.push((id, f)),
+            Callback::Close(f) => self.close.push((id, f)),
+            Callback::Logger(f) => self.logger.push((id, f)),
+            Callback::Notice(f) => self.notice.push((id, f)),
+            Callback::Message(f) => self.message.push((id, f)),
+            Callback::Peer(f) => self.peer.push((id, f)),
+            Callback::Handle(action, f) => {
+                let named = self.handlers.partition_point(|(_, action, _)| !action.is_empty());
+                let place = if action.is_empty() { self.handlers.len() } else { named };
+                self.handlers.insert(place, (id, action, f));
+            }
         }
     }
 
-    fn answer(&mut self, asked: &Asked) -> Result<Value, String> {
-        let handler = match self.handlers.get_mut(&asked.action) {
-            Some(handler) => handler,
-            None => self.handlers.get_mut("").ok_or_else(|| format!("nobody handles {:?}", asked.action))?,
-        };
-        caught("a handler", || handler(asked)).unwrap_or_else(|| Err("the handler panicked".to_owned()))
+    fn remove(&mut self, id: CallbackId) {
+        self.connect.retain(|(other, _)| *other != id);
+        self.close.retain(|(other, _)| *other != id);
+        self.logger.retain(|(other, _)| *other != id);
+        self.notice.retain(|(other, _)| *other != id);
+        self.message.retain(|(other, _)| *other != id);
+        self.peer.retain(|(other, _)| *other != id);
+        self.handlers.retain(|(other, ..)| *other != id);
+    }
+
+    /// Asks one handler after the other until one has an answer; if none has, the last one's null is it.
+    fn answer(&mut self, shared: &Shared, asked: &Asked) -> Result<Value, String> {
+        let mut answer = Err(format!("nobody handles {:?}", asked.action));
+        for (id, action, handler) in &mut self.handlers {
+            if (action.is_empty() || *action == asked.action) && is_registered(shared, *id) {
+                answer = caught("a handler", || handler(asked))
+                    .unwrap_or_else(|| Err("the handler panicked".to_owned()));
+                if !matches!(answer, Ok(Value::Null)) {
+                    break;
+                }
+            }
+        }
+        answer
     }
 }
 
-fn each<F: ?Sized>(callbacks: &mut [Box<F>], mut call: impl FnMut(&mut F)) {
-    for callback in callbacks {
-        caught("a callback", || call(callback));
+/// Calls those that were not removed meanwhile, by one of them perhaps; returns how many.
+fn each<F: ?Sized>(
+    shared: &Shared,
+    callbacks: &mut [(CallbackId, Box<F>)],
+    mut call: impl FnMut(&mut F),
+) -> usize {
+    let mut called = 0;
+    for (id, callback) in callbacks {
+        if is_registered(shared, *id) {
+            caught("a callback", || call(callback));
+            called += 1;
+        }
     }
+    called
+}
+
+fn is_registered(shared: &Shared, id: CallbackId) -> bool {
+    shared.lock().inbox.callbacks.contains_key(&id)
 }
 
 /// Runs what a program gave; a panic in it is the program's own and ends nothing else.

@@ -24,13 +24,15 @@ pub(super) struct Driver {
     /// What is being written, taken out of the session.
     outgoing: Vec<u8>,
     written: usize,
+    /// Whether a connection is made again.
+    reconnects: bool,
     /// The end was begun.
     ending: bool,
 }
 
 impl Driver {
-    pub(super) fn new(shared: Arc<Shared>, link: LinkId) -> Self {
-        Self { shared, link, token: None, outgoing: Vec::new(), written: 0, ending: false }
+    pub(super) fn new(shared: Arc<Shared>, link: LinkId, reconnects: bool) -> Self {
+        Self { shared, link, token: None, outgoing: Vec::new(), written: 0, reconnects, ending: false }
     }
 
     /// Lends the session and the inbox to `operation`, and tells everybody what came of it.
@@ -78,6 +80,21 @@ impl Driver {
                 tracing::debug!("a request was not refused: {error}");
             }
         }
+    }
+
+    /// There is no connection any more, or none came about: the end of a client that is not to make another.
+    fn disconnected(&mut self, io: &mut Io<'_>) {
+        if self.reconnects {
+            return;
+        }
+        let mut state = self.shared.lock();
+        if state.stage == Stage::Running {
+            state.stage = Stage::Closing;
+            state.lost = state.failure.as_ref().map(ToString::to_string);
+            state.inbox.changed = true;
+        }
+        self.shared.announce(state);
+        self.check_stage(io);
     }
 
     /// Begins the end, if that was asked for.
@@ -154,6 +171,7 @@ impl Application for Driver {
             inbox.changed = true;
             state.loop_looks = false;
         });
+        self.disconnected(io);
     }
 
     fn link_failed(&mut self, io: &mut Io<'_>, _link: LinkId, error: LinkError, retry_in: Option<Duration>) {
@@ -162,6 +180,7 @@ impl Application for Driver {
             state.failure = Some(Arc::new(error).into());
             state.inbox.changed = true;
         });
+        self.disconnected(io);
     }
 
     fn woken(&mut self, io: &mut Io<'_>) {

@@ -15,6 +15,21 @@ use thiserror::Error;
 
 use crate::error::{AddressError, LinkError, LoopError};
 
+/// Why a client takes no more calls.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClientClosed {
+    /// The program closed it.
+    #[error("the client was closed")]
+    ByProgram,
+    /// Its connection was lost, or not made, and it is [not to reconnect](super::Builder::reconnect).
+    #[error("the client is closed, as it is not to reconnect: {reason}")]
+    Lost {
+        /// Why there is no connection.
+        reason: String,
+    },
+}
+
 /// Why there is no connection.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
@@ -54,15 +69,21 @@ pub enum ConnectError {
         /// Why.
         text: String,
     },
+    /// The hub had accepted this client, and then the connection ended.
+    #[error("no longer connected: {reason}")]
+    Lost {
+        /// Why.
+        reason: String,
+    },
     /// No connection came about in time.
     #[error("not connected within {after:?}")]
     TimedOut {
         /// How long was waited.
         after: Duration,
     },
-    /// The client was closed meanwhile.
-    #[error("the client was closed")]
-    Closed,
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
 }
 
 impl From<Infallible> for ConnectError {
@@ -98,9 +119,9 @@ pub enum WriteError {
         /// How long was waited.
         after: Duration,
     },
-    /// The client was closed.
-    #[error("the client was closed")]
-    Closed,
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
 }
 
 impl From<Refusal> for WriteError {
@@ -116,9 +137,9 @@ pub enum WriterError {
     /// The name cannot be, this client writes the source already, or too many.
     #[error(transparent)]
     Add(#[from] AddWriterError),
-    /// The client was closed.
-    #[error("the client was closed")]
-    Closed,
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
 }
 
 /// Why nothing can be watched.
@@ -140,9 +161,9 @@ pub enum WatchError {
         /// How long was waited.
         after: Duration,
     },
-    /// The client was closed.
-    #[error("the client was closed")]
-    Closed,
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
 }
 
 /// Why a message was not sent, or an action not offered.
@@ -158,9 +179,9 @@ pub enum SendError {
     /// There can be no more subscriptions, of which messages to everybody need one.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
-    /// The client was closed.
-    #[error("the client was closed")]
-    Closed,
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
 }
 
 /// Why a request has no answer.
@@ -194,9 +215,9 @@ pub enum RequestError {
     /// The answer cannot be read.
     #[error("the answer cannot be read: {0}")]
     Answer(String),
-    /// The client was closed.
-    #[error("the client was closed")]
-    Closed,
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
 }
 
 impl From<DecodeError> for RequestError {

@@ -1,6 +1,6 @@
 //! What a session's events make of a client: its dictionaries, what watches and callbacks are told, answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use dict_protocol::connection::ConnectionError;
@@ -8,11 +8,14 @@ use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::{Mirror, MirrorError, Mirrored};
 use dict_protocol::packet::{self, Message, Payload, Status};
-use dict_protocol::session::{Event, Question, RequestId};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::session::{Event, Question, RequestId, SubscriptionId};
 
-use super::dispatch::{HubInfo, Job, Jobs};
+use super::dispatch::{About, Callback, CallbackId, HubInfo, Job, Jobs};
 use super::error::ConnectError;
+use super::peers::PeerEvent;
 use super::shared::Ready;
+use super::watch::Mode;
 use super::watches::Watches;
 
 /// What became of a request, as it came.
@@ -40,6 +43,14 @@ pub(super) struct Inbox {
     pub(super) mirror: Mirror,
     pub(super) watches: Watches,
     pub(super) jobs: Jobs,
+    /// Those that are registered: one that is not here is not called any more.
+    pub(super) callbacks: BTreeMap<CallbackId, About>,
+    /// The subscription to messages to everybody, if callbacks need it.
+    pub(super) messages: Option<SubscriptionId>,
+    /// The watch of the hub's own source, if callbacks need it.
+    pub(super) peers: Option<SubscriptionId>,
+    /// That some who came or went were missed has been told, and none of them since.
+    peers_missed: bool,
     pub(super) requests: HashMap<RequestId, Pending>,
     /// Pings that a thread waits for, and the answers to them.
     pub(super) pings: HashMap<u64, Option<Duration>>,
@@ -51,8 +62,6 @@ pub(super) struct Inbox {
     pub(super) unusable: Option<ConnectionError>,
     /// Questions that found no room, to be refused.
     pub(super) refused: Vec<Question>,
-    /// The hub was asked for messages to everybody.
-    pub(super) hears_messages: bool,
     /// Something that a thread may wait for has changed.
     pub(super) changed: bool,
     /// There are jobs that the dispatch thread was not told of.
@@ -66,13 +75,16 @@ impl Inbox {
             mirror: Mirror::new(limits),
             watches: Watches::default(),
             jobs: Jobs::default(),
+            callbacks: BTreeMap::new(),
+            messages: None,
+            peers: None,
+            peers_missed: false,
             requests: HashMap::new(),
             pings: HashMap::new(),
             hub: None,
             ended: None,
             unusable: None,
             refused: Vec::new(),
-            hears_messages: false,
             changed: false,
             new_jobs: false,
         }
@@ -83,6 +95,7 @@ impl Inbox {
         if let Err(error) = self.take_in_sources(event) {
             self.unusable.get_or_insert(error.into());
         }
+        self.tell_of_peers();
         match event {
             Event::Connected(connected) => {
                 let hub =
@@ -106,10 +119,11 @@ impl Inbox {
                     *answer = Some(*round_trip);
                 }
             }
-            Event::Notice(error) => {
-                if self.job(Job::Notice(error.text.to_owned())).is_err() {
-                    tracing::warn!("the hub says: {}", error.text);
-                }
+            Event::Notice(error) => self.notice(error.text),
+            Event::SubscriptionRefused { subscription, text, .. }
+                if [self.messages, self.peers].contains(&Some(*subscription)) =>
+            {
+                self.notice(text);
             }
             Event::TooSlow { text, .. } => tracing::warn!("read too slowly: {text}"),
             // The others are about sources.
@@ -145,6 +159,11 @@ impl Inbox {
         Ok(())
     }
 
+    /// Begins a watch.
+    pub(super) fn watch(&mut self, id: SubscriptionId, pattern: Pattern, mode: Mode) {
+        self.watches.add(id, pattern, mode, &self.mirror, &self.limits);
+    }
+
     /// The watches with something new for threads that wait.
     pub(super) fn take_ready(&mut self) -> Vec<Ready> {
         self.watches.take_ready()
@@ -156,6 +175,20 @@ impl Inbox {
         self.new_jobs = true;
         self.changed = true;
         self.watches.wake_all();
+    }
+
+    pub(super) fn register(&mut self, callback: Callback) -> CallbackId {
+        let id = CallbackId::next();
+        self.callbacks.insert(id, callback.about());
+        self.small_job(Job::Register(id, callback));
+        id
+    }
+
+    /// Removes a callback; what it was about, if there is such a one.
+    pub(super) fn unregister(&mut self, id: CallbackId) -> Option<About> {
+        let about = self.callbacks.remove(&id)?;
+        self.small_job(Job::Remove(id));
+        Some(about)
     }
 
     /// Adds a job that came from no peer, and so needs no room.
@@ -170,15 +203,37 @@ impl Inbox {
         Ok(())
     }
 
+    fn notice(&mut self, text: &str) {
+        if self.job(Job::Notice(text.to_owned())).is_err() {
+            tracing::warn!("the hub says: {text}");
+        }
+    }
+
+    /// Brings what the hub's own source says of clients to the callbacks; for what finds no room they are told once that
+    /// something was missed.
+    fn tell_of_peers(&mut self) {
+        let Some(id) = self.peers else { return };
+        while let Some(queued) = self.watches.get_mut(id).and_then(|watch| watch.pop(&self.mirror)) {
+            let Some(event) = PeerEvent::from_queued(&queued) else { continue };
+            if event != PeerEvent::Missed && self.job(Job::Peer(event)).is_ok() {
+                self.peers_missed = false;
+            } else if !std::mem::replace(&mut self.peers_missed, true) {
+                self.small_job(Job::Peer(PeerEvent::Missed));
+            }
+        }
+    }
+
     fn disconnected(&mut self, reason: &ConnectionError) {
         self.pings.clear();
+        let was_accepted = self.hub.take().is_some();
         self.ended = Some(match reason {
+            _ if was_accepted => ConnectError::Lost { reason: reason.to_string() },
             ConnectionError::Ended { code, text } => {
                 ConnectError::Refused { code: *code, text: text.clone() }
             }
             other => ConnectError::Refused { code: None, text: other.to_string() },
         });
-        if self.hub.take().is_some() {
+        if was_accepted {
             let reason = reason.to_string();
             self.mirror.disconnected(&reason);
             self.watches.disconnected(&self.mirror);

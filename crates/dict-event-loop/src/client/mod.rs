@@ -36,6 +36,7 @@ mod dispatch;
 mod driver;
 mod error;
 mod inbox;
+mod peers;
 mod requests;
 mod shared;
 mod watch;
@@ -51,8 +52,9 @@ pub use builder::Builder;
 pub use content::Content;
 pub use dict_protocol::packet::{Level, LoggerPresence};
 pub use dict_protocol::writer::{PublishError, Refusal, WhenFull, WriterOptions};
-pub use dispatch::{Asked, HubInfo, Incoming};
-pub use error::{ConnectError, RequestError, SendError, WatchError, WriteError, WriterError};
+pub use dispatch::{Asked, CallbackId, HubInfo, Incoming};
+pub use error::{ClientClosed, ConnectError, RequestError, SendError, WatchError, WriteError, WriterError};
+pub use peers::PeerEvent;
 pub use requests::RequestOptions;
 pub use watch::{Events, Mode, SourceState, StateEvent, UpdateEvent, Watch, WatchEvent, WatchOptions};
 pub use writer::{Flushed, Writer};
@@ -121,7 +123,7 @@ impl Client {
         let (state, done) =
             self.inner.shared.wait(self.lock(), deadline(timeout), |state| match state.stage {
                 Stage::Running => state.session.is_open().then_some(Ok(())),
-                _ => Some(Err(ConnectError::Closed)),
+                _ => Some(Err(state.closed().into())),
             });
         let failure = state.failure.clone();
         done.unwrap_or_else(|| Err(failure.unwrap_or(ConnectError::TimedOut { after: timeout })))
@@ -155,6 +157,7 @@ impl Client {
         let shared = &self.inner.shared;
         let mut state = self.lock();
         let Some(id) = state.session.ping(Clock::now()) else {
+            state.check_running()?;
             return Err(state.failure.clone().unwrap_or(ConnectError::TimedOut { after: Duration::ZERO }));
         };
         state.inbox.pings.insert(id, None);
@@ -164,7 +167,7 @@ impl Client {
                 Some(None) => None,
                 Some(Some(round_trip)) => Some(Ok(*round_trip)),
                 // The connection is gone.
-                None => Some(Err(state.inbox.ended.clone().unwrap_or(ConnectError::Closed))),
+                None => Some(Err(state.inbox.ended.clone().unwrap_or_else(|| state.closed().into()))),
             }
         });
         state.inbox.pings.remove(&id);

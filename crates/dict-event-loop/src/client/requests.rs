@@ -7,7 +7,7 @@ use dict_protocol::session::RequestId;
 use dict_protocol::value::Value;
 
 use super::content::{Content, Encoded};
-use super::dispatch::{Asked, Callback};
+use super::dispatch::{About, Asked, Callback, CallbackId};
 use super::inbox::{Answer, Pending};
 use super::{Client, RequestError, SendError, Stage};
 use crate::clock::Clock;
@@ -39,9 +39,7 @@ impl Client {
     pub fn send(&self, to: Option<&str>, content: impl Into<Content>) -> Result<(), SendError> {
         let encoded = content.into().encode(self.inner.shared.limits.depth)?;
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(SendError::Closed);
-        }
+        state.check_running()?;
         state.session.send(to, encoded.payload())?;
         self.inner.shared.release(state);
         Ok(())
@@ -70,9 +68,9 @@ impl Client {
                 state.inbox.requests.insert(id, pending);
                 None
             }
-            _ => Some(Err(RequestError::Closed)),
+            _ => Some(Err(state.closed())),
         });
-        let answer = answer.unwrap_or(Err(RequestError::Closed))?;
+        let answer = answer.unwrap_or_else(|| Err(shared.lock().closed()))?;
         outcome(action, &answer, shared.limits.depth)
     }
 
@@ -97,6 +95,9 @@ impl Client {
     /// Answers requests for `action` by `f`, which runs as callbacks do; an empty action stands for all that nobody else
     /// handles. Where another client handles it already the hub says so in a [notice](Client::on_notice).
     ///
+    /// Several may handle one action. They are asked in the order in which they were registered, those for all others
+    /// last, until one has an answer: any but [null](Value::Null), or an error. If none has, the answer is null.
+    ///
     /// # Errors
     ///
     /// If the action is too long, or there are too many handlers.
@@ -104,22 +105,26 @@ impl Client {
         &self,
         action: &str,
         f: impl FnMut(&Asked) -> Result<Value, String> + Send + 'static,
-    ) -> Result<(), SendError> {
-        self.register(Callback::Handle(action.to_owned(), Box::new(f)));
+    ) -> Result<CallbackId, SendError> {
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(SendError::Closed);
-        }
+        state.check_running()?;
         state.session.handle(action)?;
-        self.inner.shared.release(state);
-        Ok(())
+        let id = state.inbox.register(Callback::Handle(action.to_owned(), Box::new(f)));
+        self.settle(state);
+        Ok(id)
     }
 
-    /// Answers requests for `action` no longer.
+    /// Answers requests for `action` no longer: [removes](Client::remove_callback) all its handlers.
     pub fn unhandle(&self, action: &str) {
-        let mut state = self.lock();
-        state.session.unhandle(action);
-        self.inner.shared.release(state);
+        let about = About::Action(action.to_owned());
+        let handlers: Vec<CallbackId> = {
+            let state = self.lock();
+            let callbacks = state.inbox.callbacks.iter();
+            callbacks.filter(|(_, other)| **other == about).map(|(&id, _)| id).collect()
+        };
+        for id in handlers {
+            self.remove_callback(id);
+        }
     }
 
     fn ask(
@@ -131,9 +136,7 @@ impl Client {
     ) -> Result<RequestId, RequestError> {
         let encoded = Encoded::value(value, self.inner.shared.limits.depth)?;
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(RequestError::Closed);
-        }
+        state.check_running()?;
         let now = Clock::now();
         let to = options.to.as_deref();
         let id = state.session.request(now, to, action, encoded.payload(), options.timeout)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dict_protocol::limits::Limits;
 use dict_protocol::session::{Session, WriterId};
 
-use super::error::ConnectError;
+use super::error::{ClientClosed, ConnectError};
 use super::inbox::Inbox;
 use crate::waker::Waker;
 
@@ -30,12 +30,29 @@ pub(super) struct State {
     pub(super) released: Vec<WriterId>,
     /// Why the last attempt to connect failed, since the last connection.
     pub(super) failure: Option<ConnectError>,
+    /// Why it was given up, if not by the program.
+    pub(super) lost: Option<String>,
     /// The loop is going to look for output: nobody needs to wake it.
     pub(super) loop_looks: bool,
     /// The dispatch thread has still something to do.
     pub(super) dispatching: bool,
     /// Threads that wait for something to change.
     waiting: usize,
+}
+
+impl State {
+    /// Whether the program's calls are taken.
+    pub(super) fn check_running(&self) -> Result<(), ClientClosed> {
+        if self.stage == Stage::Running { Ok(()) } else { Err(self.closed()) }
+    }
+
+    /// Why they are not.
+    pub(super) fn closed(&self) -> ClientClosed {
+        match &self.lost {
+            Some(reason) => ClientClosed::Lost { reason: reason.clone() },
+            None => ClientClosed::ByProgram,
+        }
+    }
 }
 
 /// The state, and what its threads wake each other with.
@@ -58,6 +75,7 @@ impl Shared {
             stage: Stage::Running,
             released: Vec::new(),
             failure: None,
+            lost: None,
             loop_looks: false,
             dispatching: true,
             waiting: 0,

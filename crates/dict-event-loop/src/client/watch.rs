@@ -131,16 +131,14 @@ impl Client {
     /// If the pattern is too long, or there are too many watches.
     pub fn watch(&self, pattern: Pattern, options: WatchOptions) -> Result<Watch, WatchError> {
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(WatchError::Closed);
-        }
+        state.check_running()?;
         let mode = match options.mode {
             Mode::Latest => packet::Mode::Latest,
             Mode::Every => packet::Mode::Every,
         };
         let State { session, inbox, .. } = &mut *state;
         let id = session.subscribe(pattern.clone(), mode, options.interval)?;
-        inbox.watches.add(id, pattern, options.mode, &inbox.mirror, &self.inner.shared.limits);
+        inbox.watch(id, pattern, options.mode);
         self.inner.shared.release(state);
         Ok(Watch { inner: self.inner.clone(), id })
     }
@@ -222,13 +220,13 @@ impl Watch {
             if let Some(result) = until(&mut state, self.id) {
                 return Ok(Some(result));
             }
-            let closed = state.stage == Stage::Closed;
-            let Some(watch) = state.inbox.watches.get_mut(self.id) else { return Err(WatchError::Closed) };
+            let closed = (state.stage == Stage::Closed).then(|| state.closed());
+            let Some(watch) = state.inbox.watches.get_mut(self.id) else { return Err(state.closed().into()) };
             if let Some(text) = &watch.refused {
                 return Err(WatchError::Refused { text: text.clone() });
             }
-            if closed {
-                return Err(WatchError::Closed);
+            if let Some(closed) = closed {
+                return Err(closed.into());
             }
             let Some(left) = time_left(deadline) else { return Ok(None) };
             watch.waiting += 1;

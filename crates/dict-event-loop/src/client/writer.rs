@@ -40,9 +40,7 @@ impl Client {
     /// If the name cannot be, or this client writes that source already or too many.
     pub fn writer(&self, source: &str, options: WriterOptions) -> Result<Writer, WriterError> {
         let mut state = self.lock();
-        if state.stage != Stage::Running {
-            return Err(WriterError::Closed);
-        }
+        state.check_running()?;
         let id = state.session.add_writer(Clock::now(), source, options)?;
         self.inner.shared.release(state);
         Ok(Writer { inner: self.inner.clone(), id, source: source.to_owned() })
@@ -140,7 +138,7 @@ impl Writer {
             Some(Level::None) => (*writer.phase() == Phase::Live && !writer.is_behind()).then_some(()),
             _ => writer.holds(epoch, newest).then_some(()),
         });
-        let Some(writer) = state.session.writer(self.id) else { return Err(WriteError::Closed) };
+        let Some(writer) = state.session.writer(self.id) else { return Err(state.closed().into()) };
         let flushed = Flushed { acknowledged: writer.acknowledged(), dropped: writer.dropped() };
         let (unacknowledged, level) = (writer.unacknowledged(), writer.level());
         drop(state);
@@ -170,14 +168,12 @@ impl Writer {
     ) -> Result<R, WriteError> {
         let shared = &self.inner.shared;
         let mut state = shared.lock();
-        if state.stage != Stage::Running {
-            return Err(WriteError::Closed);
-        }
+        state.check_running()?;
         let mut result = operation(&mut state, self.id);
         if let Err(PublishError::Full) = result {
             let (guard, waited) = shared.wait(state, None, |state| {
-                if state.stage != Stage::Running {
-                    return Some(Err(WriteError::Closed));
+                if let Err(closed) = state.check_running() {
+                    return Some(Err(closed));
                 }
                 match operation(state, self.id) {
                     Err(PublishError::Full) => None,
@@ -185,7 +181,7 @@ impl Writer {
                 }
             });
             state = guard;
-            result = waited.unwrap_or(Err(WriteError::Closed))?;
+            result = waited.unwrap_or_else(|| Err(state.closed()))?;
         }
         shared.release(state);
         Ok(result?)
@@ -199,14 +195,14 @@ impl Writer {
     ) -> (MutexGuard<'_, State>, Option<Result<R, WriteError>>) {
         let shared = &self.inner.shared;
         shared.wait(shared.lock(), deadline(timeout), |state| {
-            let Some(writer) = state.session.writer(self.id) else { return Some(Err(WriteError::Closed)) };
+            let Some(writer) = state.session.writer(self.id) else { return Some(Err(state.closed().into())) };
             if let Some(result) = until(writer) {
                 return Some(Ok(result));
             }
             match writer.phase() {
                 Phase::Refused(refusal) => Some(Err(refusal.clone().into())),
                 Phase::Replaced => Some(Err(PublishError::Replaced.into())),
-                _ if state.stage == Stage::Closed => Some(Err(WriteError::Closed)),
+                _ if state.stage == Stage::Closed => Some(Err(state.closed().into())),
                 _ => None,
             }
         })
