@@ -159,15 +159,13 @@ impl Links {
     ///
     /// # Errors
     ///
-    /// If there are any: they are not supported yet.
-    pub fn open_older(&self, _server: &mut Server) -> anyhow::Result<Vec<(Dialect, SocketAddr)>> {
-        match self.older_listen.iter().chain(&self.older_connect).next() {
-            Some(given) => {
-                let scheme = given.link.dialect().scheme();
-                Err(given.wrong(format_args!("{scheme}:// is not supported yet")).into())
-            }
-            None => Ok(Vec::new()),
+    /// If an address cannot be listened on, or a host cannot be one.
+    pub fn open_older(&self, server: &mut Server) -> anyhow::Result<Vec<(Dialect, SocketAddr)>> {
+        for given in &self.older_connect {
+            dict_gateway::connect(server, &given.link)?;
         }
+        let open = |given: &Given| Ok((given.link.dialect(), dict_gateway::listen(server, &given.link)?));
+        self.older_listen.iter().map(open).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dict_protocol::encoding::{EncodeError, messagepack};
+use dict_protocol::encoding::{EncodeError, json, messagepack};
 use dict_protocol::frame::Encoding;
 use dict_protocol::packet::{Message, Payload, Status};
 use dict_protocol::session::{Event, Question, RequestId, WriterId};
@@ -68,7 +68,13 @@ impl Told {
 
 /// What a payload says; the hub has looked at it, so it can be read.
 fn content(payload: &Payload<'_>, depth: usize) -> Option<Value> {
-    payload.decode(depth).ok()
+    Some(match payload.encoding {
+        Encoding::None => Value::Null,
+        Encoding::MessagePack => messagepack::decode(payload.bytes, depth).ok()?,
+        Encoding::Json => json::read(payload.bytes, depth).ok()?,
+        Encoding::Text => str::from_utf8(payload.bytes).ok()?.into(),
+        Encoding::Binary => Value::Binary(payload.bytes.to_vec()),
+    })
 }
 
 /// A value as a payload: text and bytes as such.
