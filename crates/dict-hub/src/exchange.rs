@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dict_protocol::connection::ConnectionError;
-use dict_protocol::encoding::{json, messagepack};
 use dict_protocol::frame::{Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
-    Error, ErrorCode, Handle, Handling, Message, MessageFields, Packet, Payload, Refuse, Reply, ReplyFields,
-    Request, RequestFields, Status,
+    Encoded, Error, ErrorCode, Handle, Handling, Message, MessageFields, Packet, Payload, Refuse, Reply,
+    ReplyFields, Request, RequestFields, Status,
 };
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
@@ -31,16 +30,19 @@ pub(crate) struct Asked {
     started: Instant,
     deadline: Instant,
     action: Box<str>,
-    encoding: Encoding,
     /// Not decoded: in memory a value may take many times its bytes.
-    payload: Box<[u8]>,
+    payload: Encoded,
 }
 
 impl Asked {
     /// What it carries; it was looked at when it came.
     fn value(&self, limits: &Limits) -> Value {
-        let payload = Payload { encoding: self.encoding, bytes: &self.payload };
-        payload_value(&payload, limits).ok().and_then(Result::ok).unwrap_or(Value::Null)
+        payload_value(&self.payload.payload(), limits).ok().and_then(Result::ok).unwrap_or(Value::Null)
+    }
+
+    /// How many bytes it carries.
+    fn length(&self) -> usize {
+        self.payload.payload().bytes.len()
     }
 }
 
@@ -267,12 +269,11 @@ impl Hub {
             started: now.instant,
             deadline: now.instant + wait,
             action: fields.action.into(),
-            encoding: request.payload.encoding,
-            payload: request.payload.bytes.into(),
+            payload: request.payload.into(),
         };
         self.set_timer(asked.deadline, Timer::Request(number));
         self.peers[from].asked += 1;
-        self.peers[from].asked_bytes += asked.payload.len();
+        self.peers[from].asked_bytes += asked.length();
         self.exchange.asked.insert(number, asked);
         if fields.action.starts_with('$') {
             self.own_action(now, number);
@@ -334,7 +335,7 @@ impl Hub {
             return Ok(());
         }
         match payload_value(&reply.payload, &self.config.limits)? {
-            Ok(value) => self.answer(now, number, reply.fields.status, value, Some(reply.payload)),
+            Ok(value) => self.answer(now, number, reply.fields.status, value, reply.payload),
             Err(text) => self.answer_text(now, number, Status::Failed, &text),
         }
         Ok(())
@@ -343,30 +344,22 @@ impl Hub {
     /// Ends a request with an answer in words.
     pub(crate) fn answer_text(&mut self, now: Now, number: u32, status: Status, text: &str) {
         let payload = Payload { encoding: Encoding::Text, bytes: text.as_bytes() };
-        self.answer(now, number, status, text.into(), Some(payload));
+        self.answer(now, number, status, text.into(), payload);
     }
 
     /// Ends a request with a value of the hub's own.
     pub(crate) fn answer_value(&mut self, now: Now, number: u32, value: Value) {
-        self.answer(now, number, Status::Result, value, None);
+        match Encoded::value(&value, self.config.limits.depth) {
+            Ok(encoded) => self.answer(now, number, Status::Result, value, encoded.payload()),
+            Err(error) => self.answer_text(now, number, Status::Failed, &error.to_string()),
+        }
     }
 
-    fn answer(&mut self, now: Now, number: u32, status: Status, value: Value, payload: Option<Payload<'_>>) {
+    fn answer(&mut self, now: Now, number: u32, status: Status, value: Value, payload: Payload<'_>) {
         let Some(asked) = self.exchange.asked.remove(&number) else { return };
         let Some(asker) = self.peers.find(asked.asker) else { return };
         self.peers[asker].asked -= 1;
-        self.peers[asker].asked_bytes -= asked.payload.len();
-        let mut encoded = Vec::new();
-        let payload = match payload {
-            Some(payload) => payload,
-            None => match messagepack::encode(&value, self.config.limits.depth, &mut encoded) {
-                Ok(()) => Payload { encoding: Encoding::MessagePack, bytes: &encoded },
-                Err(error) => {
-                    let text = error.to_string();
-                    return self.reply_text(asker, asked.number, Status::Failed, &text);
-                }
-            },
-        };
+        self.peers[asker].asked_bytes -= asked.length();
         let (length, limit) = (payload.bytes.len(), payload_limit(&self.config.limits));
         if length > limit {
             let text = format!("an answer of {length} bytes is over the limit of {limit}: ask for less");
@@ -470,20 +463,8 @@ fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value,
         )));
     }
     // In the hub's own source it stands within two dictionaries.
-    let depth = limits.depth.saturating_sub(2);
-    let malformed = |error: String| ConnectionError::Rule(format!("a malformed payload: {error}"));
-    let value = match payload.encoding {
-        Encoding::None => Value::Null,
-        Encoding::MessagePack => {
-            messagepack::decode(payload.bytes, depth).map_err(|error| malformed(error.to_string()))?
-        }
-        Encoding::Json => json::read(payload.bytes, depth).map_err(|error| malformed(error.to_string()))?,
-        Encoding::Text => {
-            core::str::from_utf8(payload.bytes).map_err(|error| malformed(error.to_string()))?.into()
-        }
-        Encoding::Binary => Value::Binary(payload.bytes.to_vec()),
-    };
-    Ok(Ok(value))
+    let value = payload.decode(limits.depth.saturating_sub(2));
+    value.map(Ok).map_err(|error| ConnectionError::Rule(format!("a malformed payload: {error}")))
 }
 
 /// The most that a message, request or reply carries.

@@ -9,8 +9,8 @@ use dict_protocol::packet::{
 use dict_protocol::record::{GapReason, Stamp};
 use dict_protocol::time::Time;
 
+use super::exchange::text;
 use super::lab::{Client, Lab, patch, update};
-use super::text;
 
 fn request<'a>(id: u32, action: &'a str, payload: Payload<'a>) -> Packet<'a> {
     Packet::Request(Request {

@@ -1,8 +1,8 @@
 //! What messages, requests and replies carry.
 
-use dict_protocol::encoding::{EncodeError, json, messagepack};
+use dict_protocol::encoding::EncodeError;
 use dict_protocol::frame::Encoding;
-use dict_protocol::packet::Payload;
+use dict_protocol::packet::{Encoded, PayloadError};
 use dict_protocol::value::Value;
 
 /// Text, bytes or a value.
@@ -16,49 +16,22 @@ pub enum Content {
     Value(Value),
 }
 
-/// An encoded [`Content`].
-pub(super) struct Encoded {
-    encoding: Encoding,
-    bytes: Vec<u8>,
-}
-
-impl Encoded {
-    pub(super) fn value(value: &Value, depth: usize) -> Result<Self, EncodeError> {
-        let mut bytes = Vec::new();
-        messagepack::encode(value, depth, &mut bytes)?;
-        Ok(Self { encoding: Encoding::MessagePack, bytes })
-    }
-
-    pub(super) fn text(text: &str) -> Self {
-        Self { encoding: Encoding::Text, bytes: text.into() }
-    }
-
-    pub(super) fn payload(&self) -> Payload<'_> {
-        Payload { encoding: self.encoding, bytes: &self.bytes }
-    }
-}
-
 impl Content {
     pub(super) fn encode(&self, depth: usize) -> Result<Encoded, EncodeError> {
         Ok(match self {
             Self::Text(text) => Encoded::text(text),
-            Self::Binary(bytes) => Encoded { encoding: Encoding::Binary, bytes: bytes.clone() },
+            Self::Binary(bytes) => Encoded::binary(bytes),
             Self::Value(value) => Encoded::value(value, depth)?,
         })
     }
 
-    /// Reads what was received; where it is not what it claims to be, says why.
-    pub(super) fn decode(encoding: Encoding, bytes: &[u8], depth: usize) -> Result<Self, String> {
-        Ok(match encoding {
-            Encoding::None => Self::Value(Value::Null),
-            Encoding::Text => {
-                Self::Text(str::from_utf8(bytes).map_err(|error| error.to_string())?.to_owned())
-            }
-            Encoding::Binary => Self::Binary(bytes.to_owned()),
-            Encoding::MessagePack => {
-                Self::Value(messagepack::decode(bytes, depth).map_err(|error| error.to_string())?)
-            }
-            Encoding::Json => Self::Value(json::read(bytes, depth).map_err(|error| error.to_string())?),
+    /// Reads what was received.
+    pub(super) fn decode(encoded: &Encoded, depth: usize) -> Result<Self, PayloadError> {
+        let payload = encoded.payload();
+        Ok(match (payload.encoding, payload.decode(depth)?) {
+            (Encoding::Text, Value::Text(text)) => Self::Text(text),
+            (Encoding::Binary, Value::Binary(bytes)) => Self::Binary(bytes),
+            (_, value) => Self::Value(value),
         })
     }
 

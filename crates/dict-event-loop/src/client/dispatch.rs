@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
-use dict_protocol::packet::{LoggerPresence, Status};
+use dict_protocol::packet::{Encoded, LoggerPresence, Status};
 use dict_protocol::session::Question;
 use dict_protocol::value::Value;
 
-use super::content::{Content, Encoded};
+use super::content::Content;
 use super::peers::PeerEvent;
 use super::shared::Shared;
 
@@ -87,16 +86,14 @@ pub(super) enum Job {
     Message {
         from: String,
         to: String,
-        encoding: Encoding,
-        bytes: Vec<u8>,
+        payload: Encoded,
     },
     Asked {
         question: Question,
         action: String,
         from: String,
         deadline: Instant,
-        encoding: Encoding,
-        bytes: Vec<u8>,
+        payload: Encoded,
     },
     Run(Box<dyn FnOnce() + Send>),
 }
@@ -150,7 +147,9 @@ impl Job {
     /// The bytes of what came from outside, and so counts against the limits.
     fn payload(&self) -> Option<usize> {
         match self {
-            Self::Message { bytes, .. } | Self::Asked { bytes, .. } => Some(bytes.len()),
+            Self::Message { payload, .. } | Self::Asked { payload, .. } => {
+                Some(payload.payload().bytes.len())
+            }
             Self::Notice(text) => Some(text.len()),
             Self::Peer(PeerEvent::Missed) => None,
             Self::Peer(event) => Some(event.len()),
@@ -251,19 +250,19 @@ impl Callbacks {
                 }
             }
             Job::Peer(event) => drop(each(shared, &mut self.peer, |f| f(&event))),
-            Job::Message { from, to, encoding, bytes } => {
-                match Content::decode(encoding, &bytes, shared.limits.depth) {
-                    Ok(content) => {
-                        let to = Some(to).filter(|to| !to.is_empty());
-                        let message = Incoming { from, to, content };
-                        each(shared, &mut self.message, |f| f(&message));
-                    }
-                    Err(error) => tracing::warn!("a message from {from:?} cannot be read: {error}"),
+            Job::Message { from, to, payload } => match Content::decode(&payload, shared.limits.depth) {
+                Ok(content) => {
+                    let to = Some(to).filter(|to| !to.is_empty());
+                    let message = Incoming { from, to, content };
+                    each(shared, &mut self.message, |f| f(&message));
                 }
-            }
-            Job::Asked { question, action, from, deadline, encoding, bytes } => {
-                let answer = Content::decode(encoding, &bytes, shared.limits.depth)
-                    .map(|content| Asked { action, value: content.into_value(), from, deadline })
+                Err(error) => tracing::warn!("a message from {from:?} cannot be read: {error}"),
+            },
+            Job::Asked { question, action, from, deadline, payload } => {
+                let value = payload.payload().decode(shared.limits.depth);
+                let answer = value
+                    .map(|value| Asked { action, value, from, deadline })
+                    .map_err(|error| error.to_string())
                     .and_then(|asked| self.answer(shared, &asked));
                 reply(shared, question, answer);
             }

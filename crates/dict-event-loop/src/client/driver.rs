@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use dict_protocol::packet::Status;
+use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
-use super::content::Encoded;
 use super::shared::{Shared, Stage, State};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;

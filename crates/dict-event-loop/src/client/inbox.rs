@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use dict_protocol::connection::ConnectionError;
-use dict_protocol::frame::Encoding;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::{Mirror, MirrorError, Mirrored};
-use dict_protocol::packet::{self, Message, Payload, Status};
+use dict_protocol::packet::{self, Encoded, Message, Payload, Status};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Event, Question, RequestId, SubscriptionId};
 
@@ -21,8 +20,7 @@ use super::watches::Watches;
 /// What became of a request, as it came.
 pub(super) struct Answer {
     pub(super) status: Status,
-    pub(super) encoding: Encoding,
-    pub(super) bytes: Vec<u8>,
+    pub(super) payload: Encoded,
 }
 
 /// What is done with an answer: on the dispatch thread.
@@ -243,12 +241,8 @@ impl Inbox {
 
     fn message(&mut self, message: &Message<'_>) {
         let fields = &message.fields;
-        let job = Job::Message {
-            from: fields.from.into(),
-            to: fields.to.into(),
-            encoding: message.payload.encoding,
-            bytes: message.payload.bytes.into(),
-        };
+        let job =
+            Job::Message { from: fields.from.into(), to: fields.to.into(), payload: message.payload.into() };
         if self.job(job).is_err() {
             if self.jobs.dropped == 0 {
                 tracing::warn!(
@@ -265,8 +259,7 @@ impl Inbox {
             action: request.fields.action.into(),
             from: request.fields.from.into(),
             deadline: Instant::now() + Duration::from_millis(request.fields.deadline.into()),
-            encoding: request.payload.encoding,
-            bytes: request.payload.bytes.into(),
+            payload: request.payload.into(),
         };
         if self.job(job).is_err() {
             self.refused.push(question);
@@ -274,7 +267,7 @@ impl Inbox {
     }
 
     fn answered(&mut self, id: RequestId, status: Status, payload: Payload<'_>) {
-        let answer = Answer { status, encoding: payload.encoding, bytes: payload.bytes.into() };
+        let answer = Answer { status, payload: payload.into() };
         match self.requests.remove(&id) {
             Some(Pending::Waiting) => drop(self.requests.insert(id, Pending::Answered(answer))),
             Some(Pending::Callback(callback)) => self.small_job(Job::Run(Box::new(move || callback(answer)))),

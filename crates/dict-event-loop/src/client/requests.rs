@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dict_protocol::packet::Status;
+use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::session::RequestId;
 use dict_protocol::value::Value;
 
-use super::content::{Content, Encoded};
+use super::content::Content;
 use super::dispatch::{About, Asked, Callback, CallbackId};
 use super::inbox::{Answer, Pending};
 use super::{Client, RequestError, SendError, Stage};
@@ -148,8 +148,8 @@ impl Client {
 
 /// What an answer means.
 fn outcome(action: &str, answer: &Answer, depth: usize) -> Result<Value, RequestError> {
-    let content = Content::decode(answer.encoding, &answer.bytes, depth).map_err(RequestError::Answer)?;
-    let value = content.into_value();
+    let value = answer.payload.payload().decode(depth);
+    let value = value.map_err(|error| RequestError::Answer(error.to_string()))?;
     let text = || value.as_str().unwrap_or("no reason was given").to_owned();
     match answer.status {
         Status::Result => Ok(value),

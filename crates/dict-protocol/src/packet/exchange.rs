@@ -1,17 +1,8 @@
 //! Packets between clients that are nobody's state: messages, requests and replies.
 
-use super::PacketError;
 use super::fields::{Field, Fields, code, packet};
+use super::{PacketError, Payload};
 use crate::frame::Encoding;
-
-/// What a message, request or reply carries, as it travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payload<'a> {
-    /// How to read it; `None` only where there is none.
-    pub encoding: Encoding,
-    /// It.
-    pub bytes: &'a [u8],
-}
 
 packet! {
     /// The fixed fields of a [`Message`].

@@ -5,6 +5,7 @@
 
 mod exchange;
 mod fields;
+mod payload;
 mod session;
 mod source;
 #[cfg(test)]
@@ -13,9 +14,9 @@ mod tests;
 use alloc::vec::Vec;
 
 pub use exchange::{
-    Handle, Handling, Message, MessageFields, Payload, Refuse, Reply, ReplyFields, Request, RequestFields,
-    Status,
+    Handle, Handling, Message, MessageFields, Refuse, Reply, ReplyFields, Request, RequestFields, Status,
 };
+pub use payload::{Encoded, Payload, PayloadError};
 pub use session::{Bye, Error, ErrorCode, Hello, Logger, LoggerPresence, Ping, Pong, VERSION, Welcome};
 pub use source::{
     Ack, Announce, Announced, Current, Level, MissingFrom, Mode, Outcome, Resume, Source, State, Subscribe,
