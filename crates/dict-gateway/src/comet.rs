@@ -17,7 +17,7 @@ use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_protocol::dialect::comet::{self, Request, ServerEnd};
 use dict_protocol::dialect::{Dialect, Incoming, Options};
 use dict_protocol::link::Link;
-use dict_protocol::packet::Status;
+use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::session::RequestId;
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
@@ -25,7 +25,7 @@ use dict_protocol::value::Value;
 use crate::gateway::Dialogue;
 use crate::peers::host_of;
 use crate::streams::{SeatId, Streams};
-use crate::told::{Told, payload};
+use crate::told::Told;
 
 /// Serves clients.
 pub(crate) struct Comet {
@@ -109,8 +109,9 @@ impl Comet {
         let Some(caller) = self.callers.get(host).filter(|caller| caller.is_seated) else { return };
         let Stage::Waiting { action, value } = stage else { return };
         let (seat, timeout) = (caller.seat, self.timeout);
-        let asked =
-            payload(value, streams.limits().depth).map_err(|error| error.to_string()).and_then(|payload| {
+        let asked = Encoded::plain(value, streams.limits().depth)
+            .map_err(|error| error.to_string())
+            .and_then(|payload| {
                 streams
                     .with_seat(seat, |session, _| {
                         session.request(now, None, action, payload.payload(), timeout)

@@ -14,7 +14,7 @@ use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::dialect::comms::End;
 use dict_protocol::dialect::{Content, Dialect, Incoming, Options};
 use dict_protocol::link::{Apply, Link};
-use dict_protocol::packet::Mode;
+use dict_protocol::packet::{Encoded, Mode};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Now;
 use dict_protocol::value::Value;
@@ -24,7 +24,7 @@ use crate::feed::Feed;
 use crate::gateway::{Dialogue, seat_name};
 use crate::peers::Peers;
 use crate::streams::{SeatId, Streams};
-use crate::told::{Letter, Told, payload};
+use crate::told::{Letter, Told};
 
 /// Speaks with clients, or with a server.
 pub(crate) struct Comms {
@@ -110,7 +110,7 @@ impl Comms {
     fn said(&mut self, streams: &mut Streams, now: Now, socket: StreamId, message: &Value) {
         let Some(peer) = self.peers.get_mut(socket) else { return };
         let (seat, depth) = (peer.seat, streams.limits().depth);
-        let sent = match payload(message, depth) {
+        let sent = match Encoded::plain(message, depth) {
             Ok(payload) => streams
                 .with_seat(seat, |session, _| session.send(None, payload.payload()))
                 .map_or(Ok(()), |sent| sent.map(drop).map_err(|error| error.to_string())),

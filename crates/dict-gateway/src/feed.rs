@@ -14,7 +14,7 @@ use dict_protocol::packet::{Level, LoggerPresence};
 use dict_protocol::session::{Session, WriterId};
 use dict_protocol::time::{Instant, Now, Time};
 use dict_protocol::value::Dictionary;
-use dict_protocol::writer::{PublishError, WhenFull, WriterChange, WriterOptions};
+use dict_protocol::writer::{PublishError, WhenFull, Writer, WriterChange, WriterOptions};
 
 use crate::complaint::Complaint;
 
@@ -176,7 +176,7 @@ impl Feed {
     /// Whether all that can be acknowledged is.
     pub(crate) fn is_settled(&self, session: &Session) -> bool {
         let unacknowledged =
-            self.writer.and_then(|writer| session.writer(writer)).map_or(0, |writer| writer.unacknowledged());
+            self.writer.and_then(|writer| session.writer(writer)).map_or(0, Writer::unacknowledged);
         unacknowledged == 0 || session.logger() != LoggerPresence::Present
     }
 }

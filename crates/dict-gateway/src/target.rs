@@ -13,14 +13,14 @@ use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::dialect::comet::{self, Answer, ClientEnd};
 use dict_protocol::dialect::{Incoming, Options};
 use dict_protocol::link::Link;
-use dict_protocol::packet::Status;
+use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::session::Question;
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
 
 use crate::gateway::{Dialogue, seat_name};
 use crate::streams::{SeatId, Streams};
-use crate::told::{Told, payload};
+use crate::told::Told;
 
 /// Asks a server.
 pub(crate) struct Target {
@@ -78,9 +78,9 @@ impl Target {
     fn reply(&mut self, streams: &mut Streams, question: Question, status: Status, value: &Value) {
         let Some(seat) = self.seat else { return };
         let depth = streams.limits().depth;
-        let (status, payload) = match payload(value, depth) {
+        let (status, payload) = match Encoded::plain(value, depth) {
             Ok(payload) => (status, payload),
-            Err(error) => (Status::Failed, crate::told::text(&error.to_string())),
+            Err(error) => (Status::Failed, Encoded::text(&error.to_string())),
         };
         // One whose connection is gone has its outcome: unknown.
         let replied =

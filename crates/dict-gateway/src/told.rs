@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use dict_protocol::encoding::{EncodeError, json, messagepack};
-use dict_protocol::frame::Encoding;
-use dict_protocol::packet::{Message, Payload, Status};
+use dict_protocol::packet::{Message, Status};
 use dict_protocol::session::{Event, Question, RequestId, WriterId};
 use dict_protocol::value::Value;
 use dict_protocol::writer::WriterChange;
@@ -47,70 +45,21 @@ impl Told {
                 id: fields.id,
                 from: fields.from.to_owned(),
                 addressed: !fields.to.is_empty(),
-                content: content(payload, depth)?,
+                content: payload.decode(depth).ok()?,
             }),
             Event::Asked { question, request } => Self::Asked {
                 question: *question,
                 action: request.fields.action.to_owned(),
-                value: content(&request.payload, depth)?,
+                value: request.payload.decode(depth).ok()?,
                 deadline: Duration::from_millis(request.fields.deadline.into()),
             },
             Event::Answered { request, status, payload } => Self::Answered {
                 request: *request,
                 status: *status,
-                value: content(payload, depth).unwrap_or_default(),
+                value: payload.decode(depth).unwrap_or_default(),
             },
             Event::Writer { writer, change } => Self::Writer { writer: *writer, change: change.clone() },
             _ => return None,
         })
     }
-}
-
-/// What a payload says; the hub has looked at it, so it can be read.
-fn content(payload: &Payload<'_>, depth: usize) -> Option<Value> {
-    Some(match payload.encoding {
-        Encoding::None => Value::Null,
-        Encoding::MessagePack => messagepack::decode(payload.bytes, depth).ok()?,
-        Encoding::Json => json::read(payload.bytes, depth).ok()?,
-        Encoding::Text => str::from_utf8(payload.bytes).ok()?.into(),
-        Encoding::Binary => Value::Binary(payload.bytes.to_vec()),
-    })
-}
-
-/// A value as a payload: text and bytes as such.
-pub(crate) struct Encoded {
-    encoding: Encoding,
-    bytes: Vec<u8>,
-}
-
-impl Encoded {
-    pub(crate) fn payload(&self) -> Payload<'_> {
-        Payload { encoding: self.encoding, bytes: &self.bytes }
-    }
-}
-
-/// Text as a payload.
-pub(crate) fn text(text: &str) -> Encoded {
-    Encoded { encoding: Encoding::Text, bytes: text.into() }
-}
-
-/// A value as a payload.
-///
-/// # Errors
-///
-/// If it nests deeper than `depth`.
-pub(crate) fn payload(value: &Value, depth: usize) -> Result<Encoded, EncodeError> {
-    let mut bytes = Vec::new();
-    let encoding = match value {
-        Value::Text(text) => return Ok(self::text(text)),
-        Value::Binary(binary) => {
-            bytes.extend_from_slice(binary);
-            Encoding::Binary
-        }
-        other => {
-            messagepack::encode(other, depth, &mut bytes)?;
-            Encoding::MessagePack
-        }
-    };
-    Ok(Encoded { encoding, bytes })
 }
