@@ -11,7 +11,7 @@ use dict_protocol::dialect::pingpong::Reading;
 use dict_protocol::dialect::{Incoming, Options};
 use dict_protocol::dictionary;
 use dict_protocol::value::Value;
-use dictwire_tests::programs::{run, succeed};
+use dictwire_tests::programs::{Running, command, run, succeed};
 
 use super::{fails, text};
 
@@ -161,6 +161,35 @@ fn a_program_is_asked_by_its_name_in_a_file() {
             if name == "lab.toml" { "lab.toml names Telegram" } else { "config.yaml names Telegram, Mail" };
         fails(&run("dict-client", &request("telegram")), 2, known);
     }
+}
+
+#[test]
+fn a_hub_is_between_the_programs_of_a_file_and_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.yaml");
+    let (asked, address) = comet(|out| encode_answer(&true.into(), 128, out));
+    let port = address.rsplit(':').next().expect("a port");
+    let host = "Host: {IP: 127.0.0.1, Port: 0}";
+    let clients = format!("Client: {{Telegram: {{IP: 127.0.0.1, Port: {port}}}}}");
+    fs::write(&path, format!("settings:\n  Socket_connection:\n    {host}\n    {clients}\n"))
+        .expect("a file");
+    let arguments = ["--listen", "127.0.0.1:0", "--listen", "comms://127.0.0.1:0", "--config", text(&path)];
+    let (mut server, hub) = Running::listening("dict-server", &arguments);
+    assert!(server.line().starts_with("listening on comms://127.0.0.1:"));
+    let line = server.line();
+    let comet = line.strip_prefix("listening on ").expect("it listens for COMET programs");
+    assert!(comet.starts_with("comet://127.0.0.1:"), "{comet}");
+
+    let request = ["--hub", &hub, "request", "send", "hello", "--to", "Telegram", "--timeout", "30s"];
+    assert_eq!(succeed("dict-client", &request), "true\n");
+    assert_eq!(asked.recv(), Ok(("send".to_owned(), "hello".into())));
+
+    let mut respond = command("dict-client");
+    respond.args(["--hub", &hub, "respond", "echo", "--exec", "cat"]);
+    let mut respond = Running::start(respond);
+    assert!(respond.line().starts_with("answering"));
+    assert_eq!(succeed("dict-client", &["--hub", comet, "request", "echo", "[1, 2.5]"]), "[1, 2.5]\n");
+    fails(&run("dict-server", &["--listen", comet]), 1, "address in use");
 }
 
 #[test]
