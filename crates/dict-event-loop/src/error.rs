@@ -129,7 +129,7 @@ pub enum LinkError {
         source: io::Error,
     },
     /// The machine is there and nobody listens.
-    #[error("cannot reach {address}: connection refused; is a hub or logger running there?")]
+    #[error("cannot reach {address}: connection refused: nobody listens there; is the program running?")]
     Refused {
         /// What to reach.
         address: SocketAddr,

@@ -7,12 +7,13 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::dialect::comms::End;
-use dict_protocol::dialect::{Content, Dialect, Incoming, Options};
+use dict_protocol::dialect::{Content, Dialect, Incoming, Options, SayError};
 use dict_protocol::link::{Apply, Link};
 use dict_protocol::packet::{Encoded, Mode};
 use dict_protocol::pattern::Pattern;
@@ -168,19 +169,17 @@ impl Comms {
     ///
     /// # Errors
     ///
-    /// Why it cannot be told that.
-    fn enqueue(&mut self, streams: &mut Streams, socket: StreamId, message: &Value) -> Result<(), String> {
+    /// Why it is not told that.
+    fn enqueue(&mut self, streams: &mut Streams, socket: StreamId, message: &Value) -> Result<(), Untold> {
         let limit = streams.limits().every_output;
-        let Some(Speaker { codec, queue, queued, .. }) =
-            self.peers.get_mut(socket).map(|peer| &mut peer.state)
-        else {
-            return Err("it is gone".to_owned());
-        };
+        let Some(peer) = self.peers.get_mut(socket) else { return Ok(()) };
+        let Speaker { codec, queue, queued, .. } = &mut peer.state;
         let mut bytes = Vec::new();
-        let content = Content::Value(Cow::Borrowed(message));
-        codec.encode_message(&content, &mut bytes).map_err(|error| error.to_string())?;
+        codec
+            .encode_message(&Content::Value(Cow::Borrowed(message)), &mut bytes)
+            .map_err(Untold::Unsayable)?;
         if *queued > 0 && *queued + bytes.len() > limit {
-            return Err(format!("{queued} bytes wait for it already, the limit is {limit}"));
+            return Err(Untold::Full { queued: *queued, limit });
         }
         *queued += bytes.len();
         queue.push_back(bytes);
@@ -210,7 +209,7 @@ impl Comms {
     fn deliver(&mut self, streams: &mut Streams, now: Now, seat: SeatId, letter: &Letter) {
         if let Some(socket) = self.peers.at(seat) {
             if let Err(reason) = self.enqueue(streams, socket, &letter.content) {
-                streams.refuse(seat, letter, &reason);
+                streams.refuse(seat, letter, &reason.to_string());
             }
             return;
         }
@@ -220,11 +219,29 @@ impl Comms {
             return streams.refuse(seat, letter, "a gateway takes no messages; address one of its peers");
         }
         for socket in self.peers.sockets().into_iter().filter(|_| !is_own) {
-            if let Err(reason) = self.enqueue(streams, socket, &letter.content)
+            // A kind of message that the peers of a link do not speak is not for them.
+            if let Err(reason @ Untold::Full { .. }) = self.enqueue(streams, socket, &letter.content)
                 && let Some(count) = self.complaints.unsent.raise(now.instant)
             {
                 let (peer, from) = (streams.peer(socket), &letter.from);
                 tracing::warn!(peer, from, count, "a message to everybody does not reach it: {reason}");
+            }
+        }
+    }
+}
+
+/// Why a peer is not told something.
+enum Untold {
+    Unsayable(SayError),
+    Full { queued: usize, limit: usize },
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsayable(error) => error.fmt(f),
+            Self::Full { queued, limit } => {
+                write!(f, "{queued} bytes wait for it already, the limit is {limit}")
             }
         }
     }
@@ -328,7 +345,9 @@ impl Dialogue for Comms {
 
     fn closed(&mut self, streams: &mut Streams, now: Now, socket: StreamId, reason: &str) {
         let Some(peer) = self.peers.remove(streams, socket, reason) else { return };
-        if let Some(server) = &self.server {
+        if let Some(server) = &self.server
+            && !streams.is_stopping()
+        {
             tracing::warn!(%server, reason, "connection lost; trying until it is there again");
         }
         if self.feeder == Some(socket) {

@@ -55,9 +55,13 @@ pub(crate) trait Dialogue: Send {
     fn is_finished(&mut self, streams: &mut Streams, now: Now) -> bool;
 }
 
-/// What a gateway itself is called at the hub.
+/// What a gateway itself is called at the hub: its link, without options; and without a port that the system chooses.
 pub(crate) fn seat_name(link: &Link) -> String {
-    format!("{}://{}:{}", link.dialect().scheme(), link.host(), link.port())
+    let (scheme, host) = (link.dialect().scheme(), link.host());
+    match link.port() {
+        0 => format!("{scheme}://{host}"),
+        port => format!("{scheme}://{host}:{port}"),
+    }
 }
 
 /// The party.
@@ -173,6 +177,7 @@ impl Party for Gateway {
     }
 
     fn is_finished(&mut self, now: Now) -> bool {
+        self.streams.stop();
         self.dialogue.is_finished(&mut self.streams, now)
     }
 

@@ -268,7 +268,9 @@ impl Dialogue for Recording {
         if let (Some(desk), Some(feed)) = (self.desk, &mut self.feed) {
             streams.with_seat(desk, |session, _| feed.lost(session, now));
         }
-        tracing::warn!(server = %self.address, reason, "connection lost; trying until it is there again");
+        if !streams.is_stopping() {
+            tracing::warn!(server = %self.address, reason, "connection lost; trying until it is there again");
+        }
     }
 
     fn told(&mut self, streams: &mut Streams, now: Now, seat: SeatId, told: Told) {

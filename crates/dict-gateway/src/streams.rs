@@ -28,6 +28,8 @@ pub(crate) struct Streams {
     ready: VecDeque<StreamId>,
     told: VecDeque<(SeatId, Told)>,
     last_seat: u32,
+    /// The server is being stopped: that connections end is as it should be.
+    stopping: bool,
 }
 
 struct Seat {
@@ -64,12 +66,23 @@ impl Streams {
             ready: VecDeque::new(),
             told: VecDeque::new(),
             last_seat: 0,
+            stopping: false,
         }
     }
 
     /// The limits that hold for peers and seats.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The server is being stopped.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
     }
 
     /// Wishes for connections to a peer.
@@ -319,7 +332,7 @@ impl Streams {
         let Some(id) = self.seated.remove(&stream) else { return self.sockets.contains_key(&stream) };
         let Some(seat) = self.seats.get_mut(&id) else { return false };
         seat.stream = None;
-        if seat.leaving {
+        if seat.leaving || self.stopping {
             self.seats.remove(&id);
             return false;
         }

@@ -122,7 +122,11 @@ fn a_hub_that_is_not_there_is_told_in_one_line() {
         &["ping"],
     ] {
         let arguments: Vec<&str> = ["--hub", &closed].iter().chain(arguments).copied().collect();
-        fails(&run("dict-client", &arguments), 1, "connection refused; is a hub or logger running there?");
+        fails(
+            &run("dict-client", &arguments),
+            1,
+            "connection refused: nobody listens there; is the program running?",
+        );
     }
     fails(&run("logger", &["note", "a", "--hub", &closed]), 1, "connection refused");
     fails(&run("dict-client", &["--hub", "no-such-host.invalid", "status"]), 1, "cannot be looked up");
