@@ -28,6 +28,7 @@
 //! println!("listening on comms://{address}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![doc = include_str!("../PARITY.md")]
 #![forbid(unsafe_code)]
 
 mod comet;

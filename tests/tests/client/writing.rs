@@ -23,6 +23,7 @@ fn only_what_changed_is_an_update() {
     assert_eq!(writer.remove("m"), Ok(Some(3)));
     assert_eq!(writer.remove("m"), Ok(None));
     assert_eq!(writer.patch(&dictionary! { "k" => "v" }, &["n"]), Ok(Some(4)));
+    assert_eq!(writer.dictionary(), dictionary! { "k" => "v" });
     let flushed = writer.flush(SOON).unwrap();
     assert_eq!((flushed.acknowledged, flushed.dropped), (4, 0));
     assert_eq!((writer.unacknowledged(), writer.acknowledged()), (0, 4));

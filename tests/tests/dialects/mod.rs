@@ -3,4 +3,5 @@
 
 mod hostile;
 mod lab;
+mod parity;
 mod peers;

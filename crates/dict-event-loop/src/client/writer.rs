@@ -63,6 +63,11 @@ impl Writer {
         self.look(writer::Writer::level)
     }
 
+    /// The source's dictionary, as it was published last.
+    pub fn dictionary(&self) -> Dictionary {
+        self.look(|writer| writer.content().clone())
+    }
+
     /// States the whole dictionary; what changed is sent. Returns the update's sequence, `None` where nothing differs.
     ///
     /// # Errors
