@@ -1,6 +1,7 @@
 //! Peers: small Python programs of our own, in `tests/peers/`, each of which does what a program of one of the four
 //! older systems does, its defects included. What they print and take is told in `tests/peers/peer.py`.
 
+use std::fmt;
 use std::io::{BufRead as _, Write as _};
 use std::ops::Deref;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use dict_protocol::encoding::json::Style;
 use dict_protocol::encoding::tagged;
 use dict_protocol::value::{Dictionary, Value};
 use tempfile::TempDir;
@@ -234,8 +236,18 @@ fn dictionary(line: &str) -> Dictionary {
 }
 
 /// What a peer has seen.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Report(Dictionary);
+
+/// As JSON, and not all of it where messages are long.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 3_000;
+        let mut text = String::new();
+        tagged::write(&self.0.clone().into(), Style::READABLE, DEPTH, &mut text).map_err(|_| fmt::Error)?;
+        write!(f, "{:.MOST$}{}", text, if text.len() > MOST { "..." } else { "" })
+    }
+}
 
 impl Deref for Report {
     type Target = Dictionary;

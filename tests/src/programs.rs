@@ -112,10 +112,18 @@ impl Running {
         let mut command = command(name);
         command.args(arguments);
         let mut running = Self::start(command);
-        let line = running.line();
-        let address = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{name} printed {line:?}"));
-        let address = address.to_owned();
+        let address = running.listens_on();
         (running, address)
+    }
+
+    /// The address that its next line says it listens on.
+    ///
+    /// # Panics
+    ///
+    /// If it says something else.
+    pub fn listens_on(&mut self) -> String {
+        let line = self.line();
+        line.strip_prefix("listening on ").unwrap_or_else(|| panic!("it printed {line:?}")).to_owned()
     }
 
     /// The next line that it prints; empty at the end of its output.
