@@ -271,6 +271,8 @@ impl Hub {
     pub(crate) fn catch_up(&mut self, now: Instant, peer: PeerIndex, id: SourceId) {
         let source = &mut self.sources[id];
         let (sequence, stamp) = (source.live, source.stamp);
+        // The first update states the whole dictionary: a State in its place leaves nothing out.
+        let is_first = sequence == 1 && source.lost.is_none();
         let Some(watcher) = source.watcher(peer) else { return };
         let pending = std::mem::replace(&mut watcher.pending, Pending::Nothing);
         let seen = watcher.seen.replace(sequence);
@@ -290,7 +292,7 @@ impl Hub {
         }
         source.state.encode(&mut self.body);
         // One that wants every update is told which ones it did not get.
-        let missing = seen.filter(|&seen| every && seen < sequence).map(|seen| MissingFrom {
+        let missing = seen.filter(|&seen| every && seen < sequence && !is_first).map(|seen| MissingFrom {
             first: seen + 1,
             since: Time::default(),
             reason: GapReason::LinkLost,

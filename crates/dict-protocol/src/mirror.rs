@@ -219,8 +219,9 @@ impl Mirror {
         if before == Some(state.sequence) && mirrored.dictionary == dictionary {
             return Ok(None);
         }
+        let changed = mirrored.dictionary != dictionary;
         mirrored.dictionary = dictionary;
-        mirrored.hold(state.sequence, state.stamp);
+        mirrored.hold(state.sequence, state.stamp, changed);
         Ok(Some(Seen { source: mirrored, patch: None, missed }))
     }
 
@@ -237,11 +238,15 @@ impl Mirror {
             return Ok(None);
         }
         let patch = Patch::parse(update.patch, self.depth)?;
-        if before == 0 {
-            mirrored.dictionary.clear();
-        }
-        change::apply(&patch, &mut mirrored.dictionary);
-        mirrored.hold(update.sequence, update.stamp);
+        let changed = if before == 0 {
+            let former = core::mem::take(&mut mirrored.dictionary);
+            change::apply(&patch, &mut mirrored.dictionary);
+            mirrored.dictionary != former
+        } else {
+            change::apply(&patch, &mut mirrored.dictionary);
+            !patch.is_empty()
+        };
+        mirrored.hold(update.sequence, update.stamp, changed);
         let missed = (before + 1 < update.sequence).then(|| before + 1..=update.sequence - 1);
         Ok(Some(Seen { source: mirrored, patch: Some(patch), missed }))
     }
@@ -304,17 +309,17 @@ impl Mirrored {
         let first = match (self.sequence(), state.missing) {
             (Some(before), _) => before.saturating_add(1),
             (None, Some(missing)) => missing.first,
-            // An older epoch was watched, so this one would have been.
-            (None, None) if self.held.is_some() => 1,
+            // An older epoch was watched, so this one would have been. Its first update states what a State does.
+            (None, None) if self.held.is_some() && state.sequence > 1 => 1,
             // Whoever has just come has missed nothing.
             (None, None) => return None,
         };
         (first <= state.sequence).then_some(first..=state.sequence)
     }
 
-    fn hold(&mut self, sequence: u64, stamp: Stamp) {
+    fn hold(&mut self, sequence: u64, stamp: Stamp, changed: bool) {
         self.held = Some(Held { epoch: self.epoch, sequence, stamp });
-        self.version += 1;
+        self.version += u64::from(changed);
     }
 }
 
