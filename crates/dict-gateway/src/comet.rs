@@ -65,7 +65,7 @@ enum Stage {
 
 impl Comet {
     /// How long a client may take to say what it wants.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(5);
     /// How long a caller's seat is kept without a request.
     const IDLE: Duration = Duration::from_secs(60);
 

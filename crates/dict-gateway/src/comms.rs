@@ -318,7 +318,15 @@ impl Dialogue for Comms {
         streams.establish(socket);
         let Some(peer) = self.peers.get_mut(socket) else { return };
         if peer.name.is_none() {
-            return peer.state.early.extend_from_slice(bytes);
+            peer.state.early.extend_from_slice(bytes);
+            if peer.state.early.len() > streams.limits().body as usize {
+                tracing::error!(
+                    peer = streams.peer(socket),
+                    "a connection is reset: the hub gives it no seat"
+                );
+                streams.close(socket, Close::Reset);
+            }
+            return;
         }
         self.take(streams, now, socket, bytes);
     }

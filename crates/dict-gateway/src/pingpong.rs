@@ -17,6 +17,9 @@ use crate::peers::Peers;
 use crate::streams::{SeatId, Streams};
 use crate::told::Told;
 
+/// The most readings of a client that wait for its name, which it has at once as a rule.
+const EARLY: usize = 16;
+
 /// Serves clients.
 pub(crate) struct PingPong {
     name: String,
@@ -56,7 +59,13 @@ impl PingPong {
     /// Sets keys of a client's source, if that has a name.
     fn feed(&mut self, streams: &mut Streams, now: Now, socket: StreamId, set: Dictionary) {
         let (Some(desk), Some(peer)) = (self.desk, self.peers.get_mut(socket)) else { return };
-        let Some(name) = &peer.name else { return peer.state.early.push(set) };
+        let Some(name) = &peer.name else {
+            // A client that has no seat by then will have none.
+            if peer.state.early.len() < EARLY {
+                peer.state.early.push(set);
+            }
+            return;
+        };
         let source = self.source.as_ref().unwrap_or(name);
         let feeder = *self.feeders.entry(source.clone()).or_insert(socket);
         if feeder != socket {

@@ -252,7 +252,12 @@ impl Dialogue for Recording {
         streams.establish(socket);
         let Some(peer) = self.peers.get_mut(socket) else { return };
         if self.feed.is_none() {
-            return peer.state.early.extend_from_slice(bytes);
+            peer.state.early.extend_from_slice(bytes);
+            if peer.state.early.len() > streams.limits().body as usize {
+                tracing::error!(server = %self.address, "a connection is reset: the hub gives it no seat");
+                streams.close(socket, Close::Reset);
+            }
+            return;
         }
         self.take(streams, now, socket, bytes, false);
     }

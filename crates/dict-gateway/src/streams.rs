@@ -165,6 +165,8 @@ impl Streams {
                 return;
             }
             match mirrored(mirror, &event) {
+                // It says that there is something to look at: once is enough.
+                Ok(true) if matches!(told.back(), Some((seat, Told::Watched)) if *seat == id) => {}
                 Ok(true) => told.push_back((id, Told::Watched)),
                 Ok(false) => told.extend(Told::from_event(&event, limits.depth).map(|event| (id, event))),
                 Err(error) => failure = Some(error),

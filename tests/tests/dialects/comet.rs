@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dict_protocol::dictionary;
 use dict_protocol::value::Value;
 use dictwire_tests::peers::{Peer, Report, are_missing};
-use dictwire_tests::programs::Running;
+use dictwire_tests::programs::{PATIENCE, Running};
 
 use super::logger::{Logger, column};
 
@@ -62,6 +62,35 @@ fn whoever_handles_an_action_answers_and_that_is_in_the_timeline() {
     assert_eq!(rows[0]["value"], dictionary! { "1234" => "Müller: run done µ" }.into());
     assert_eq!(column(&rows, "result"), expected);
     assert!(rows.iter().all(|row| row["duration_ns"].as_i64() > Some(0)), "{rows:?}");
+    logger.stop();
+}
+
+#[test]
+fn a_responder_that_never_answers_does_not_spoil_the_client() {
+    if are_missing() {
+        return;
+    }
+    let mut logger = Logger::new(&["comet://127.0.0.1:0?timeout=0.3"], &[]);
+    let (held, never) = std::sync::mpsc::channel::<()>();
+    let never = std::sync::Mutex::new(never);
+    let silent = logger.client("silent");
+    silent
+        .handle("wait", move |_| {
+            let _ = never.lock().unwrap().recv();
+            Ok(Value::Null)
+        })
+        .unwrap();
+    silent.ping(PATIENCE).unwrap();
+    let _other = respond(&logger, &["status", "--with", "1"]);
+    let mut client = client(&logger);
+    client.command(r#"ask server "wait" 1"#);
+    client.command(r#"ask server "status" 1"#);
+    let answers = answers(&mut client, 2);
+    assert!(answers[0].as_str().is_some_and(|text| text.starts_with("Error: no answer came in time")));
+    assert_eq!(answers[1], 1.into());
+    let outcomes = column(&logger.wait_for_rows("request", 2), "outcome");
+    assert_eq!(outcomes, ["late", "result"].map(Value::from));
+    drop(held);
     logger.stop();
 }
 
