@@ -13,9 +13,10 @@ use dictwire_tests::programs::PATIENCE;
 
 use super::logger::{Logger, column, dictionaries, free_port};
 
-/// A server on a port of its own, which may still be another's for a while.
+/// A server on a port that was another's until just now; long before the minute is over for which it would be if the
+/// connection to that one had ended in order.
 fn server_on(port: u16) -> Peer {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE / 3;
     loop {
         match Peer::try_start("pytcp_server", &["--port", &port.to_string()]) {
             Ok(server) => return server,
