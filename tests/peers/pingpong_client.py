@@ -54,6 +54,8 @@ class Client:
         readings = itertools.islice(self.readings(), self.program.options.count)
         for reading in readings:
             time.sleep(self.program.options.interval)
+            while self.program.options.patient and self.answers < len(self.sent):
+                time.sleep(0.001)
             self.send(f"ping / {reading}")
             self.report_loss()
 
@@ -76,6 +78,11 @@ class Client:
 def main():
     parser = peer.arguments(__doc__, 8889)
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two readings")
+    parser.add_argument(
+        "--patient",
+        action="store_true",
+        help="sends after the answer to the last; as good as always so in a second, not in less",
+    )
     parser.add_argument("--count", type=int, help="how many readings are sent; no end, if not given")
     parser.add_argument(
         "--loss", type=float, default=10.0, help="seconds after which an answer counts as lost"

@@ -487,7 +487,7 @@ fn pingpong_measures_round_trips() {
         return;
     }
     let mut server = Peer::start("pingpong_server", &[]);
-    let arguments = ["--interval", "0.1", "--count", "6"];
+    let arguments = ["--interval", "0.01", "--count", "6", "--patient"];
     let mut client = Peer::client("pingpong_client", server.port(), &arguments);
     let printed: Vec<Value> = (0..7).map(|_| client.line_about("round_trip")).collect();
     let report = client.wait_until(|report| report.runs("sender") == 0);

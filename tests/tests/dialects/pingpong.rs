@@ -24,7 +24,7 @@ fn readings_are_recorded_and_each_is_answered_once() {
         return;
     }
     let mut logger = Logger::new(&["pingpong://127.0.0.1:0"], &[]);
-    let arguments = ["--interval", "0.02", "--count", "60"];
+    let arguments = ["--interval", "0.01", "--count", "60", "--patient"];
     let mut first = Peer::client("pingpong_client", logger.ports[0], &arguments);
     let of_first = logger.wait_for_states("pingpong/127.0.0.1", 60);
     let mut second = Peer::client("pingpong_client", logger.ports[0], &arguments);
@@ -51,8 +51,11 @@ fn any_other_text_is_a_key() {
         return;
     }
     let mut logger = Logger::new(&["pingpong://127.0.0.1:0?source=sensor"], &[]);
-    let mut client =
-        Peer::client("pingpong_client", logger.ports[0], &["--interval", "0.01", "--count", "1"]);
+    let mut client = Peer::client(
+        "pingpong_client",
+        logger.ports[0],
+        &["--interval", "0.01", "--count", "1", "--patient"],
+    );
     client.wait_until(|report| report.count("answers") == 2);
     let mut state = states(&client).remove(0);
     let mut expected = vec![state.clone()];
@@ -74,7 +77,7 @@ fn a_client_that_left_may_come_again() {
     let mut logger = Logger::new(&["pingpong://127.0.0.1:0"], &[]);
     let mut expected = Vec::new();
     for _ in 0..3 {
-        let arguments = ["--interval", "0.01", "--count", "5"];
+        let arguments = ["--interval", "0.01", "--count", "5", "--patient"];
         let mut client = Peer::client("pingpong_client", logger.ports[0], &arguments);
         client.wait_until(|report| report.count("answers") == 6);
         expected.extend(states(&client));
