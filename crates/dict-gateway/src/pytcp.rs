@@ -163,9 +163,9 @@ pub(crate) struct Recording {
     /// `None` until there is a name for it.
     feed: Option<Feed>,
     peers: Peers<Recorded>,
-    /// It was connected to before.
-    known: bool,
-    /// A connection that was made again should have said something by then.
+    /// How often it was connected to.
+    connections: u64,
+    /// It should have said something by then.
     silent_at: Option<Instant>,
     unreachable: bool,
 }
@@ -177,7 +177,7 @@ struct Recorded {
 }
 
 impl Recording {
-    /// How long a server may be silent after it was connected to again.
+    /// How long a server may be silent after it was connected to.
     const SILENCE: Duration = Duration::from_secs(5);
 
     pub(crate) fn new(link: &Link, address: Address) -> Self {
@@ -188,7 +188,7 @@ impl Recording {
             desk: None,
             feed: link.options().source.as_deref().map(Feed::new),
             peers: Peers::new(),
-            known: false,
+            connections: 0,
             silent_at: None,
             unreachable: false,
         }
@@ -239,9 +239,8 @@ impl Dialogue for Recording {
 
     fn opened(&mut self, streams: &mut Streams, now: Now, socket: StreamId, _: Origin) {
         self.unreachable = false;
-        if std::mem::replace(&mut self.known, true) {
-            self.silent_at = Some(now.instant + Self::SILENCE);
-        }
+        self.connections += 1;
+        self.silent_at = Some(now.instant + Self::SILENCE);
         let codec = ClientEnd::new(&Options::from(streams.limits()));
         let state = Recorded { codec, early: Vec::new() };
         self.peers.add(streams, socket, Dialect::PyTcp, Some(&self.host), state);
@@ -309,10 +308,19 @@ impl Dialogue for Recording {
 
     fn handle_timeout(&mut self, _: &mut Streams, _: Now) {
         self.silent_at = None;
-        tracing::error!(
-            server = %self.address,
-            "connected again, and nothing comes: this server serves one connection; restart that program"
-        );
+        let server = &self.address;
+        if self.connections > 1 {
+            tracing::error!(
+                %server,
+                "connected again, and nothing comes: this server serves one connection; restart that program"
+            );
+        } else {
+            tracing::warn!(
+                %server,
+                "connected, and nothing comes: if somebody was connected to this server before, as this program before \
+                 its restart, it serves nobody else; restart that program then"
+            );
+        }
     }
 
     fn is_finished(&mut self, streams: &mut Streams, _: Now) -> bool {

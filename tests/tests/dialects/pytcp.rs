@@ -117,6 +117,20 @@ fn a_server_that_is_silent_after_a_reconnection_is_reported_and_never_hung_up_on
 }
 
 #[test]
+fn a_server_that_served_this_logger_before_its_restart_is_reported_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut logger = Logger::connected("pytcp", listener.local_addr().unwrap().port(), "source=psu");
+    let (mut first, _) = listener.accept().unwrap();
+    first.write_all(&frame(&dictionary! { "V" => 1 })).unwrap();
+    logger.wait_for_states("psu", 1);
+    logger.kill();
+    logger.again();
+    let (_second, _) = listener.accept().unwrap();
+    logger.wait_until_told("it serves nobody else; restart that program then");
+    logger.stop();
+}
+
+#[test]
 fn damage_costs_no_other_dictionary() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut logger = Logger::connected("pytcp", listener.local_addr().unwrap().port(), "source=psu");
