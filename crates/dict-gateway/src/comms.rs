@@ -4,6 +4,10 @@
 //! What goes to a peer is written one message at a time, the next when the peer's system has acknowledged the last: the
 //! originals read with one `recv`. So a peer has a queue for messages, and of what it watches gets the newest when its
 //! turn comes.
+//!
+//! What cannot be helped: a message that does not travel in one segment (some 64 KiB within a machine, 1,400 bytes over a
+//! usual network) may come in pieces all the same; and an original that is writing at the moment of a reset takes it for
+//! an orderly end.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
