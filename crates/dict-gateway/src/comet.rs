@@ -109,7 +109,7 @@ impl Comet {
         let Some(caller) = self.callers.get(host).filter(|caller| caller.is_seated) else { return };
         let Stage::Waiting { action, value } = stage else { return };
         let (seat, timeout) = (caller.seat, self.timeout);
-        let asked = Encoded::plain(value, streams.limits().depth)
+        let asked = Encoded::plain(value, streams.limits().payload_depth())
             .map_err(|error| error.to_string())
             .and_then(|payload| {
                 streams

@@ -114,7 +114,7 @@ impl Comms {
     /// A peer said a whole message.
     fn said(&mut self, streams: &mut Streams, now: Now, socket: StreamId, message: &Value) {
         let Some(peer) = self.peers.get_mut(socket) else { return };
-        let (seat, depth) = (peer.seat, streams.limits().depth);
+        let (seat, depth) = (peer.seat, streams.limits().payload_depth());
         let sent = match Encoded::plain(message, depth) {
             Ok(payload) => streams
                 .with_seat(seat, |session, _| session.send(None, payload.payload()))

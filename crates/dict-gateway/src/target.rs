@@ -77,7 +77,7 @@ impl Target {
 
     fn reply(&mut self, streams: &mut Streams, question: Question, status: Status, value: &Value) {
         let Some(seat) = self.seat else { return };
-        let depth = streams.limits().depth;
+        let depth = streams.limits().payload_depth();
         let (status, payload) = match Encoded::plain(value, depth) {
             Ok(payload) => (status, payload),
             Err(error) => (Status::Failed, Encoded::text(&error.to_string())),

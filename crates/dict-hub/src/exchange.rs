@@ -462,8 +462,7 @@ fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value,
             payload.bytes.len()
         )));
     }
-    // In the hub's own source it stands within two dictionaries.
-    let value = payload.decode(limits.depth.saturating_sub(2));
+    let value = payload.decode(limits.payload_depth());
     value.map(Ok).map_err(|error| ConnectionError::Rule(format!("a malformed payload: {error}")))
 }
 

@@ -76,6 +76,12 @@ impl Limits {
 
     /// The text that says why a message is refused: beyond, it is cut.
     pub const REFUSAL: usize = 1_024;
+
+    /// How deep what a Message, Request or Reply carries may nest: in the hub's own source it stands within two
+    /// dictionaries.
+    pub const fn payload_depth(&self) -> usize {
+        self.depth.saturating_sub(2)
+    }
 }
 
 impl Default for Limits {

@@ -85,6 +85,40 @@ fn a_comet_client_is_answered_whatever_it_sent() {
     assert_eq!(asked, Value::from("done"));
 }
 
+/// JSON that nests so deep.
+fn nested(depth: usize) -> String {
+    "[".repeat(depth) + &"]".repeat(depth)
+}
+
+#[test]
+fn what_nests_deeper_than_a_message_may_is_refused_by_itself() {
+    let lab = Lab::new(&["comms://127.0.0.1:0", "comet://127.0.0.1:0"], &[]);
+    let native = lab.client("native");
+    native.handle("", |_| Ok("done".into())).unwrap();
+    let (sender, messages) = std::sync::mpsc::channel();
+    native.on_message(move |message| drop(sender.send(message.content.clone()))).unwrap();
+    native.ping(SOON).unwrap();
+
+    // Deeper than the hub takes, and not too deep for a value.
+    let mut comms = lab.connect(0);
+    for text in [nested(127), nested(128), "1".to_owned()] {
+        comms.write_all(&u32::try_from(text.len()).unwrap().to_le_bytes()).unwrap();
+        comms.write_all(text.as_bytes()).unwrap();
+    }
+    assert_eq!(messages.recv_timeout(SOON).unwrap(), Content::Value(1.into()), "the connection goes on");
+
+    for (depth, expected) in [(127, "Error: nested deeper than 126 levels"), (1, "done")] {
+        let mut request = Vec::new();
+        let value = json::read(nested(depth).replace("[]", "[1]").as_bytes(), 128).unwrap();
+        comet::encode_request("on", &value, 200, &mut request).unwrap();
+        assert_eq!(comet_answer(&exchange(lab.connect(1), &request)), Answer::Result(expected.into()));
+    }
+
+    let deep = json::read(nested(127).as_bytes(), 128).unwrap();
+    assert!(native.send(None, Content::Value(deep)).is_err());
+    native.ping(SOON).unwrap();
+}
+
 #[test]
 fn a_comms_client_beside_broken_ones_notices_nothing() {
     let lab = Lab::new(&["comms://127.0.0.1:0?type=json,source=bench", "comms://127.0.0.1:0"], &[]);

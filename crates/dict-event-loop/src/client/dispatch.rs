@@ -343,7 +343,7 @@ fn caught<R>(what: &str, f: impl FnOnce() -> R) -> Option<R> {
 
 fn reply(shared: &Shared, question: Question, answer: Result<Value, String>) {
     let (status, encoded) = match answer {
-        Ok(value) => match Encoded::value(&value, shared.limits.depth) {
+        Ok(value) => match Encoded::value(&value, shared.limits.payload_depth()) {
             Ok(encoded) => (Status::Result, encoded),
             Err(error) => (Status::Failed, Encoded::text(&format!("the answer cannot be sent: {error}"))),
         },

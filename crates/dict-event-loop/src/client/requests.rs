@@ -37,7 +37,7 @@ impl Client {
     ///
     /// If there is no connection, or a limit is passed.
     pub fn send(&self, to: Option<&str>, content: impl Into<Content>) -> Result<(), SendError> {
-        let encoded = content.into().encode(self.inner.shared.limits.depth)?;
+        let encoded = content.into().encode(self.inner.shared.limits.payload_depth())?;
         let mut state = self.lock();
         state.check_running()?;
         state.session.send(to, encoded.payload())?;
@@ -134,7 +134,7 @@ impl Client {
         options: &RequestOptions,
         pending: Pending,
     ) -> Result<RequestId, RequestError> {
-        let encoded = Encoded::value(value, self.inner.shared.limits.depth)?;
+        let encoded = Encoded::value(value, self.inner.shared.limits.payload_depth())?;
         let mut state = self.lock();
         state.check_running()?;
         let now = Clock::now();
