@@ -1,11 +1,13 @@
 //! comet: what clients ask is asked at the hub, and always answered.
 //!
-//! | exchange | request | bad bytes, early end, no request in time | hub's answer | server stops |
-//! |---|---|---|---|---|
-//! | reading | answered by itself; or asked; or waiting for the seat | error answer; answered | | error answer; answered |
-//! | waiting | passed over | | | error answer; answered |
-//! | asked | passed over | | answer; answered | error answer; answered |
-//! | answered | passed over | closed when the answer is written | | |
+//! | exchange | request | bad bytes, early end | too late | hub's answer | server stops |
+//! |---|---|---|---|---|---|
+//! | reading | answered by itself; or asked; or waiting for the seat | error answer | error answer | | error answer |
+//! | waiting | passed over | | error answer | | error answer |
+//! | asked | passed over | | | answer | error answer |
+//! | answered | passed over | | closed | | |
+//!
+//! What is answered is closed when all of the answer is written: half of one is worse than none.
 //!
 //! A client connects anew for each request, so a caller's seat stays a while after its last one.
 
@@ -41,7 +43,6 @@ pub(crate) struct Comet {
 /// A host that requests come from.
 struct Caller {
     seat: SeatId,
-    is_seated: bool,
     /// Exchanges that are not over.
     exchanges: usize,
     /// When the last one was.
@@ -52,7 +53,7 @@ struct Caller {
 struct Exchange {
     host: String,
     stage: Stage,
-    /// When the request has to be there.
+    /// When the request has to be there and asked, or its answer taken.
     deadline: Instant,
 }
 
@@ -66,6 +67,8 @@ enum Stage {
 impl Comet {
     /// How long a client may take to say what it wants.
     const PATIENCE: Duration = Duration::from_secs(5);
+    /// How long it may take to read its answer.
+    const TAKING: Duration = Duration::from_secs(60);
     /// How long a caller's seat is kept without a request.
     const IDLE: Duration = Duration::from_secs(60);
 
@@ -79,23 +82,29 @@ impl Comet {
         }
     }
 
-    /// Gives a client its answer, and closes when it is written.
-    fn answer(&mut self, streams: &mut Streams, socket: StreamId, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Gives a client its answer; it is closed when that is written.
+    fn answer(
+        &mut self,
+        streams: &mut Streams,
+        now: Now,
+        socket: StreamId,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let Some(exchange) = self.exchanges.get_mut(&socket) else { return };
         exchange.stage = Stage::Answered;
+        exchange.deadline = now.instant + Self::TAKING;
         streams.write(socket, write);
-        streams.close(socket, Close::Drain);
     }
 
-    fn answer_error(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) {
-        self.answer(streams, socket, |output| comet::encode_error(reason, output));
+    fn answer_error(&mut self, streams: &mut Streams, now: Now, socket: StreamId, reason: &str) {
+        self.answer(streams, now, socket, |output| comet::encode_error(reason, output));
     }
 
     /// A request is there.
     fn requested(&mut self, streams: &mut Streams, now: Now, socket: StreamId, request: &Request<'_>) {
         let mut answer = Vec::new();
         if request.answer_by_itself(&mut answer) {
-            return self.answer(streams, socket, |output| output.append(&mut answer));
+            return self.answer(streams, now, socket, |output| output.append(&mut answer));
         }
         let Request::Action { action, value } = request else { return };
         let Some(exchange) = self.exchanges.get_mut(&socket) else { return };
@@ -106,9 +115,12 @@ impl Comet {
     /// Asks the hub what waits to be asked, if the caller has its seat.
     fn ask(&mut self, streams: &mut Streams, now: Now, socket: StreamId) {
         let Some(Exchange { host, stage, .. }) = self.exchanges.get_mut(&socket) else { return };
-        let Some(caller) = self.callers.get(host).filter(|caller| caller.is_seated) else { return };
+        let Some(&Caller { seat, .. }) = self.callers.get(host) else { return };
         let Stage::Waiting { action, value } = stage else { return };
-        let (seat, timeout) = (caller.seat, self.timeout);
+        if !streams.is_seated(seat) {
+            return;
+        }
+        let timeout = self.timeout;
         let asked = Encoded::plain(value, streams.limits().payload_depth())
             .map_err(|error| error.to_string())
             .and_then(|payload| {
@@ -124,27 +136,39 @@ impl Comet {
                 *stage = Stage::Asked;
                 self.asked.insert((seat, request), socket);
             }
-            Err(error) => self.answer_error(streams, socket, &error),
+            Err(error) => self.answer_error(streams, now, socket, &error),
         }
     }
 
     /// What becomes of a request whose client has not said all of it.
-    fn spoiled(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) {
+    fn spoiled(&mut self, streams: &mut Streams, now: Now, socket: StreamId, reason: &str) {
         tracing::warn!(peer = streams.peer(socket), "a comet request is answered with an error: {reason}");
-        self.answer_error(streams, socket, reason);
+        self.answer_error(streams, now, socket, reason);
     }
 
-    fn is_reading(&self, socket: StreamId) -> bool {
-        self.exchanges.get(&socket).is_some_and(|exchange| matches!(exchange.stage, Stage::Reading(_)))
+    /// What becomes of an exchange whose time is over.
+    fn late(&mut self, streams: &mut Streams, now: Now, socket: StreamId) {
+        let Some(exchange) = self.exchanges.get(&socket) else { return };
+        match exchange.stage {
+            Stage::Reading(_) => {
+                let reason = format!("no complete request came within {} s", Self::PATIENCE.as_secs());
+                self.spoiled(streams, now, socket, &reason);
+            }
+            Stage::Waiting { .. } => {
+                self.spoiled(streams, now, socket, "the hub has no place for whoever asks");
+            }
+            Stage::Asked => {}
+            Stage::Answered => streams.close(socket, Close::Now),
+        }
     }
 
     /// Answers everything that is open.
-    fn stop(&mut self, streams: &mut Streams) {
+    fn stop(&mut self, streams: &mut Streams, now: Now) {
         let open = |exchange: &Exchange| !matches!(exchange.stage, Stage::Answered);
         let open: Vec<_> =
             self.exchanges.iter().filter(|(_, exchange)| open(exchange)).map(|(&socket, _)| socket).collect();
         for socket in open {
-            self.answer_error(streams, socket, "the hub is stopping; whether it was done is not known");
+            self.answer_error(streams, now, socket, "the hub is stopping; whether it was done is not known");
         }
     }
 }
@@ -160,7 +184,7 @@ impl Dialogue for Comet {
         let host = host_of(streams.peer(socket));
         let caller = self.callers.entry(host.clone()).or_insert_with(|| {
             let seat = streams.take_seat(&format!("{}/{host}", Dialect::Comet), &format!("{host} (comet)"));
-            Caller { seat, is_seated: false, exchanges: 0, idle_since: now.instant }
+            Caller { seat, exchanges: 0, idle_since: now.instant }
         });
         caller.exchanges += 1;
         self.hosts.insert(caller.seat, host.clone());
@@ -181,18 +205,24 @@ impl Dialogue for Comet {
                     exchange.stage = Stage::Reading(codec);
                 }
             }
-            Err(fault) => self.spoiled(streams, socket, &fault.to_string()),
+            Err(fault) => self.spoiled(streams, now, socket, &fault.to_string()),
         }
     }
 
-    fn input_ended(&mut self, streams: &mut Streams, _: Now, socket: StreamId) -> Option<Close> {
+    fn input_ended(&mut self, streams: &mut Streams, now: Now, socket: StreamId) -> Option<Close> {
         let Some(Exchange { stage: Stage::Reading(codec), .. }) = self.exchanges.get_mut(&socket) else {
             // It waits for its answer.
             return None;
         };
         let fault = codec.finish().err().map_or_else(|| "no request".to_owned(), |fault| fault.to_string());
-        self.spoiled(streams, socket, &fault);
+        self.spoiled(streams, now, socket, &fault);
         None
+    }
+
+    fn drained(&mut self, streams: &mut Streams, _: Now, socket: StreamId) {
+        if self.exchanges.get(&socket).is_some_and(|exchange| matches!(exchange.stage, Stage::Answered)) {
+            streams.close(socket, Close::Drain);
+        }
     }
 
     fn closed(&mut self, _: &mut Streams, now: Now, socket: StreamId, _: &str) {
@@ -209,9 +239,6 @@ impl Dialogue for Comet {
         match told {
             Told::Seated(_) => {
                 let Some(host) = self.hosts.get(&seat).cloned() else { return };
-                if let Some(caller) = self.callers.get_mut(&host) {
-                    caller.is_seated = true;
-                }
                 let waiting: Vec<_> =
                     self.exchanges.iter().filter(|(_, exchange)| exchange.host == host).collect();
                 for socket in waiting.into_iter().map(|(&socket, _)| socket).collect::<Vec<_>>() {
@@ -221,7 +248,7 @@ impl Dialogue for Comet {
             Told::Answered { request, status, value } => {
                 let Some(socket) = self.asked.remove(&(seat, request)) else { return };
                 let depth = streams.limits().depth;
-                self.answer(streams, socket, |output| match status {
+                self.answer(streams, now, socket, |output| match status {
                     Status::Result => comet::encode_answer(&value, depth, output),
                     _ => comet::encode_error(explanation(status, &value), output),
                 });
@@ -232,17 +259,17 @@ impl Dialogue for Comet {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let reading = self
+        let late = self
             .exchanges
             .values()
-            .filter(|exchange| matches!(exchange.stage, Stage::Reading(_)))
+            .filter(|exchange| !matches!(exchange.stage, Stage::Asked))
             .map(|exchange| exchange.deadline);
         let idle = self
             .callers
             .values()
             .filter(|caller| caller.exchanges == 0)
             .map(|caller| caller.idle_since + Self::IDLE);
-        reading.chain(idle).min()
+        late.chain(idle).min()
     }
 
     fn handle_timeout(&mut self, streams: &mut Streams, now: Now) {
@@ -253,10 +280,7 @@ impl Dialogue for Comet {
             .map(|(&socket, _)| socket)
             .collect();
         for socket in late {
-            if self.is_reading(socket) {
-                let reason = format!("no complete request came within {} s", Self::PATIENCE.as_secs());
-                self.spoiled(streams, socket, &reason);
-            }
+            self.late(streams, now, socket);
         }
         let hosts = &mut self.hosts;
         self.callers.retain(|_, caller| {
@@ -269,8 +293,8 @@ impl Dialogue for Comet {
         });
     }
 
-    fn is_finished(&mut self, streams: &mut Streams, _: Now) -> bool {
-        self.stop(streams);
+    fn is_finished(&mut self, streams: &mut Streams, now: Now) -> bool {
+        self.stop(streams, now);
         true
     }
 }

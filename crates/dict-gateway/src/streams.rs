@@ -146,6 +146,11 @@ impl Streams {
         self.seats.get(&id).is_none_or(|seat| seat.leaving)
     }
 
+    /// Whether the hub has accepted a seat, on a stream that stands.
+    pub(crate) fn is_seated(&self, id: SeatId) -> bool {
+        self.seats.get(&id).is_some_and(|seat| seat.session.is_open())
+    }
+
     /// What a seat watches, as it is now.
     pub(crate) fn mirror(&self, id: SeatId) -> Option<&Mirror> {
         self.seats.get(&id).map(|seat| &seat.mirror)

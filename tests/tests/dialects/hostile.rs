@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
+use dict_event_loop::Settings;
 use dict_event_loop::client::{Content, RequestOptions, WatchEvent, WatchOptions};
 use dict_protocol::dialect::comet::{self, Answer};
 use dict_protocol::dialect::{Incoming, Options, pytcp};
@@ -83,6 +84,29 @@ fn a_comet_client_is_answered_whatever_it_sent() {
     }
     let asked = lab.client("asker").request("still", Value::Null, &RequestOptions::default()).unwrap();
     assert_eq!(asked, Value::from("done"));
+}
+
+#[test]
+fn a_comet_client_that_reads_slowly_gets_all_of_a_long_answer() {
+    let lab = Lab::new(&["comet://127.0.0.1:0"], &[]);
+    let responder = lab.client("responder");
+    // Six bytes each, as JSON: more than any system holds for a socket.
+    let long = "\u{1}".repeat(1_000_000);
+    let answer = Value::from(long);
+    let given = answer.clone();
+    responder.handle("", move |_| Ok(given.clone())).unwrap();
+    responder.ping(SOON).unwrap();
+    let mut request = Vec::new();
+    comet::encode_request("on", &1.into(), 2, &mut request).unwrap();
+    let mut client = lab.connect(0);
+    client.write_all(&request).unwrap();
+    // Longer than any other connection has to take what is written last.
+    std::thread::sleep(Settings::default().drain_timeout * 2);
+    let mut bytes = Vec::new();
+    client.read_to_end(&mut bytes).unwrap();
+    let mut end = comet::ClientEnd::new(&Options { limit: 8 << 20, ..Options::default() });
+    let decoded = end.decode(&mut &bytes[..]).unwrap();
+    assert_eq!(decoded, Some(Incoming::Answer(Answer::Result(answer))), "{} bytes", bytes.len());
 }
 
 /// JSON that nests so deep.

@@ -206,7 +206,11 @@ impl Application for Node {
                 }
             }
             Some(&Owner::Party(guest, stream)) => {
-                self.guests[guest].party.written(io.now(), stream, length);
+                let party = &mut self.guests[guest].party;
+                party.written(io.now(), stream, length);
+                if let Some(how) = party.ending(stream) {
+                    io.close(token, how);
+                }
             }
             None => {}
         }

@@ -106,8 +106,8 @@ pub trait Party {
     /// A stream is over. One to the hub comes again if it is wished for again.
     fn closed(&mut self, now: Now, stream: StreamId, reason: &str);
 
-    /// Whether a stream is to be closed, and how; asked when [`poll_ready`](Party::poll_ready) names it. One to the hub is
-    /// closed at once, after its output.
+    /// Whether a stream is to be closed, and how; asked when [`poll_ready`](Party::poll_ready) names it, and of a socket
+    /// after each write. One to the hub is closed at once, after its output.
     fn ending(&self, stream: StreamId) -> Option<Close>;
 
     /// Whether the stream has proved good: a link that leads to it starts again from its shortest delay.
