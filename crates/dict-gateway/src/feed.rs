@@ -6,7 +6,7 @@
 //! | another one | an update, if something differs |
 //! | its program leaves in order | the epoch ends |
 //! | its program is lost, or something that it said | the epoch ends, and the next begins with a stated loss |
-//! | it has another writer | nothing is written; tried again now and then |
+//! | it has another writer | nothing is written; what is said some seconds later is tried again |
 
 use std::time::Duration;
 
@@ -157,6 +157,8 @@ impl Feed {
                 session.remove_writer(writer);
                 refusal.to_string()
             }
+            // What has ended may well have another writer by now.
+            WriterChange::Replaced if self.ended => return,
             WriterChange::Replaced => "another writer took it over".to_owned(),
             _ => return,
         };

@@ -123,7 +123,7 @@ impl Dialogue for Serving {
         }
     }
 
-    /// It may go on reading.
+    /// It is gone, as it never ends its output alone.
     fn input_ended(&mut self, _: &mut Streams, _: Now, _: StreamId) -> Option<Close> {
         Some(Close::Drain)
     }

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
 use dict_event_loop::Settings;
-use dict_event_loop::client::{Content, RequestOptions, WatchEvent, WatchOptions};
+use dict_event_loop::client::{Content, RequestOptions, WatchEvent, WatchOptions, WriterOptions};
 use dict_protocol::dialect::comet::{self, Answer};
 use dict_protocol::dialect::{Incoming, Options, pytcp};
 use dict_protocol::dictionary;
@@ -222,6 +222,32 @@ fn a_pytcp_server_whose_frames_are_damaged_stays_connected_and_its_good_frames_c
             assert_eq!(state.dictionary.keys().collect::<Vec<_>>(), ["good"], "only good frames are taken");
         }
     }
+}
+
+#[test]
+fn a_server_that_comes_again_is_recorded_though_another_wrote_its_source_meanwhile() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let link = format!("pytcp://{}?source=psu", server.local_addr().unwrap());
+    let lab = Lab::new(&[], &[&link]);
+    let native = lab.client("native");
+    let watch = native.watch(Pattern::all(), WatchOptions::default()).unwrap();
+    let is_there =
+        |n: u32| wait_for("it", || (watch.latest("psu") == Some(dictionary! { "n" => n })).then_some(()));
+    let say = |n: u32| {
+        let mut bytes = Vec::new();
+        pytcp::encode(&dictionary! { "n" => n }, 8, &mut bytes).unwrap();
+        let (mut stream, _) = server.accept().unwrap();
+        stream.write_all(&bytes).unwrap();
+        is_there(n);
+        stream
+    };
+    drop(say(1));
+    wait_for("the end of its source", || watch.sources().iter().find(|source| !source.online).map(drop));
+    let other = native.writer("psu", WriterOptions::default()).unwrap();
+    other.publish(&dictionary! { "n" => 2 }).unwrap();
+    is_there(2);
+    other.end(SOON).unwrap();
+    say(3);
 }
 
 #[test]
