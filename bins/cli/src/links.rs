@@ -9,7 +9,7 @@ use clap::Args;
 use dict_event_loop::Address;
 use dict_event_loop::server::Server;
 use dict_protocol::dialect::Dialect;
-use dict_protocol::link::Link;
+use dict_protocol::link::{Link, Options};
 
 use crate::config::{Config, Keys};
 use crate::run::UsageError;
@@ -29,11 +29,11 @@ Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? a
       order=little|big          the bytes of a message's length [default: little]
       source=NAME               a source that dictionaries which come in feed besides; needs type=json
       as=state|patch            they are its whole state, or keys to set [default: state]
-      relay=true|false          whether what one says is sent to all [default: false]
+      relay=true|false          to listen: whether what one says is sent to all [default: false]
       watch=PATTERN             sources whose dictionaries are sent
   comet://     port 65432: requests and answers
       name=NAME                 to connect, and needed there: what the program is called by those who ask it
-      timeout=SECONDS           how long an answer may take [default: 30]
+      timeout=SECONDS           to listen: how long an answer may take [default: 30]
   pingpong://  port 8889, to listen on alone: readings
       source=NAME               the source that they become [default: pingpong/HOST]";
 
@@ -146,6 +146,9 @@ fn check_connect(given: &Given) -> Result<(), UsageError> {
         Dialect::Comet if given.link.options().name.is_none() => {
             Err(given.wrong("add ?name=NAME, the name by which others are to ask that program"))
         }
+        Dialect::Comet if given.link.options().timeout != Options::TIMEOUT => {
+            Err(given.wrong("a timeout is for links to listen on: here whoever asks says how long it waits"))
+        }
         Dialect::PingPong => Err(given.wrong(format_args!(
             "a hub connects to no ping server; `dict-client --hub {} ping` measures it",
             given.link
@@ -254,6 +257,11 @@ mod tests {
             ("a?prefix=b", "a", "--listen a:7450?prefix=b: a prefix is for links to connect to"),
             ("comet://a?name=b", "a", "--listen comet://a:65432?name=b: a name is for links to connect to"),
             ("a", "comet://a", "--connect comet://a:65432: add ?name=NAME"),
+            (
+                "a",
+                "comet://a?name=b,timeout=3",
+                "--connect comet://a:65432?name=b&timeout=3: a timeout is for links to listen on",
+            ),
             (
                 "a",
                 "pingpong://a:1",

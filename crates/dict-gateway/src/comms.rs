@@ -127,7 +127,8 @@ impl Comms {
             tracing::error!(peer = streams.peer(socket), count, "a message is not passed on: {error}");
         }
         self.apply(streams, now, socket, message);
-        if self.link.options().relay {
+        // A server that relays too would say it again, for ever.
+        if self.link.options().relay && self.server.is_none() {
             for other in self.peers.sockets() {
                 // One that cannot be told so is passed over: it was for everybody.
                 let _ = self.enqueue(streams, other, message);

@@ -11,6 +11,7 @@ use dict_protocol::value::{Dictionary, Value};
 use dictwire_tests::peers::{Peer, Report, are_missing};
 use dictwire_tests::programs::PATIENCE;
 
+use super::lab::{Lab, SOON};
 use super::logger::{Logger, column, dictionaries, free_port};
 
 /// What the hub calls the first peer.
@@ -186,6 +187,24 @@ fn what_goes_out_may_be_of_another_type_than_what_comes_in() {
     let report = client.wait_until(|report| report.received() == 1);
     assert_eq!(report.messages(), [Value::from("plain")]);
     logger.stop();
+}
+
+#[test]
+fn a_server_is_not_told_what_it_said_itself() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let link = format!("comms://{}?type=string,relay=true", server.local_addr().unwrap());
+    let lab = Lab::new(&[], &[&link]);
+    let native = lab.client("native");
+    let (sender, messages) = std::sync::mpsc::channel();
+    native.on_message(move |message| drop(sender.send(message.content.clone()))).unwrap();
+    native.ping(SOON).unwrap();
+    let (mut stream, _) = server.accept().unwrap();
+    stream.write_all(b"\x05\0\0\0hello").unwrap();
+    assert_eq!(messages.recv_timeout(SOON).unwrap(), client::Content::Text("hello".to_owned()));
+    native.send(None, "next").unwrap();
+    let mut told = [0; 8];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"\x04\0\0\0next");
 }
 
 #[test]

@@ -23,10 +23,10 @@ use crate::pattern::Pattern;
 /// | | `order=little`, `big` | the bytes of a length | `little` |
 /// | | `source=NAME` | the source that dictionaries that come in feed as well; needs `type=json` | none |
 /// | | `as=state`, `patch` | how they do; needs `source` | `state` |
-/// | | `relay=true`, `false` | whether what one peer of the link says is sent to all | `false` |
+/// | | `relay=true`, `false` | whether what one client of the link says is sent to all its clients | `false` |
 /// | | `watch=PATTERN` | sources whose dictionaries are sent to the peers | none |
 /// | comet | `name=NAME` | what the program to connect to is called by those who ask it | none |
-/// | | `timeout=SECONDS` | how long an answer may take | 30 |
+/// | | `timeout=SECONDS` | how long an answer to a program that connects may take | 30 |
 /// | pingpong | `source=NAME` | the source that the readings become | by host |
 ///
 /// Whether an option suits a link to listen on, or one to connect to, is for whoever is given the link to say.
@@ -38,7 +38,7 @@ pub struct Options {
     pub source: Option<String>,
     /// How dictionaries feed `source` (comms).
     pub apply: Apply,
-    /// Whether what one peer says is sent to all (comms).
+    /// Whether what one client says is sent to all clients (comms).
     pub relay: bool,
     /// The sources whose dictionaries are sent to the peers (comms).
     pub watch: Option<Pattern>,
@@ -46,7 +46,7 @@ pub struct Options {
     pub comms: comms::Settings,
     /// What the program that is connected to is called (comet).
     pub name: Option<String>,
-    /// How long an answer may take (comet).
+    /// How long an answer to a program that connects may take (comet).
     pub timeout: Duration,
 }
 
