@@ -5,7 +5,17 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use dict_protocol::link::Link;
+use dict_cli::UsageError;
+use dict_protocol::link::{Link, Options};
+
+/// Checks that a link says where a program is and nothing else: the options of links are for hubs.
+pub(crate) fn check(link: &Link) -> Result<()> {
+    if *link.options() == Options::default() {
+        return Ok(());
+    }
+    Err(UsageError(format!("--hub {link}: the options of a link are for a hub that has it: leave them out"))
+        .into())
+}
 
 /// Connects to the first address of a link's host that can be reached, within `timeout`.
 pub(crate) fn connect(link: &Link, timeout: Duration) -> Result<TcpStream> {

@@ -10,11 +10,13 @@ use dict_cli::Stop;
 use dict_protocol::dialect::Dialect;
 
 use crate::arguments::{ConnectionArguments, PingArguments};
+use crate::direct;
 use report::Report;
 
 pub(crate) fn run(connection: ConnectionArguments, arguments: &PingArguments) -> Result<()> {
     let stop = Stop::on_interrupt()?;
     if connection.hub.hub.dialect() == Dialect::PingPong {
+        direct::check(&connection.hub.hub)?;
         return pingpong::run(&connection.hub.hub, arguments, &stop);
     }
     let PingArguments { count, interval, timeout } = *arguments;

@@ -14,6 +14,7 @@ use dict_protocol::link::Link;
 use dict_protocol::value::Value;
 
 use crate::arguments::{ConnectionArguments, RequestArguments};
+use crate::direct;
 use crate::text::{to_json, value_or_text};
 
 /// How an answer of a COMET program begins that says what went wrong.
@@ -48,7 +49,7 @@ fn program(connection: &ConnectionArguments, arguments: &RequestArguments) -> Re
             let text = format!("--to is for clients of a hub, and {hub} is one program: leave it out");
             Err(UsageError(text).into())
         }
-        (None, None) if hub.dialect() == Dialect::Comet => Ok(Some(hub.clone())),
+        (None, None) if hub.dialect() == Dialect::Comet => direct::check(hub).map(|()| Some(hub.clone())),
         _ => Ok(None),
     }
 }

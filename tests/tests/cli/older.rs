@@ -227,6 +227,8 @@ fn wrong_usage_of_a_direct_request_is_told_in_one_line() {
         (&["--hub", "comet://127.0.0.1", "request", "a", "--to", "b"], 2, "leave it out"),
         (&["--hub", "pytcp://127.0.0.1", "request", "a"], 2, "there is no hub"),
         (&["--hub", "comet://127.0.0.1", "ping"], 2, "there is no hub"),
+        (&["--hub", "comet://127.0.0.1?timeout=1", "request", "a"], 2, "leave them out"),
+        (&["--hub", "pingpong://127.0.0.1?source=a", "ping"], 2, "leave them out"),
     ] {
         fails(&run("dict-client", arguments), code, told);
     }
