@@ -54,6 +54,8 @@ pub(super) struct Writers {
     keeps: bool,
     /// Those that have something to tell for it.
     touched: Vec<WriterId>,
+    /// There may be updates among it.
+    has_updates: bool,
 }
 
 impl Writers {
@@ -72,11 +74,18 @@ impl Writers {
 
     /// Tells what is new, for it to be kept.
     pub(super) fn keep(&mut self, out: &mut dyn FnMut(Entry<'_>)) {
+        self.has_updates = false;
         for id in self.touched.drain(..) {
             if let Some(writer) = self.writers.get_mut(&id) {
                 writer.keep(out);
             }
         }
+    }
+
+    /// A writer may have updates to tell.
+    fn touch_updates(&mut self, id: WriterId) {
+        self.touch(id);
+        self.has_updates |= self.keeps;
     }
 
     /// A writer may have something new to tell.
@@ -119,7 +128,7 @@ impl Writers {
         if writer.is_behind() {
             self.queue(id);
         }
-        self.touch(id);
+        self.touch_updates(id);
         tell(id, change, events);
     }
 
@@ -248,13 +257,19 @@ impl Session {
     pub fn set_bookmark(&mut self, id: WriterId, bookmark: &[u8]) {
         if let Some(writer) = self.writers.writers.get_mut(&id) {
             writer.set_bookmark(bookmark);
-            self.writers.touch(id);
+            self.writers.touch_updates(id);
         }
     }
 
     /// Whether [`Session::keep`] has anything to tell.
     pub fn has_news(&self) -> bool {
         !self.writers.touched.is_empty()
+    }
+
+    /// Whether updates or bookmarks may be among that; if not, it need not be safe from a power failure: a hub tells it
+    /// again.
+    pub fn has_new_updates(&self) -> bool {
+        self.writers.has_updates
     }
 
     /// Tells what has to be stored, all in one transaction, before the session's output is taken. Nothing, for a session
@@ -361,7 +376,7 @@ impl Session {
         if writer.is_behind() {
             self.writers.queue(id);
         }
-        self.writers.touch(id);
+        self.writers.touch_updates(id);
         Ok(result)
     }
 }
