@@ -4,8 +4,8 @@
 //!
 //! | announced | known | answer |
 //! |---|---|---|
-//! | replay, any `e` | its own number, or none | Accepted: for followers alone, neither fences nor is fenced |
-//! | replay | another connection replays it | Equal |
+//! | replay, any `e` | the same client id, or none | Accepted: for followers alone, neither fences nor is fenced; the connection is taken over |
+//! | replay | another client's | Equal |
 //! | `e < h` | | Lower, with `h` |
 //! | `e = h` | the same client id | Accepted: the connection is taken over |
 //! | `e = h` | another client id | Equal, and an alarm |
@@ -92,9 +92,7 @@ impl Hub {
         let Some(id) = known.into_iter().find(|&id| self.sources[id].epoch == announce.epoch) else {
             return Ok(None);
         };
-        let source = &self.sources[id];
-        let own = source.client_id == self.peers[from].client_id;
-        if !own || (!source.replay && source.is_online() && source.writer != Writer::Peer(from)) {
+        if self.sources[id].client_id != self.peers[from].client_id {
             let text = format!("epoch {} of {} is another client's", announce.epoch, announce.source);
             return Err((Outcome::Equal, text));
         }
@@ -149,11 +147,12 @@ impl Hub {
             return self.answer_announce(from, announce, Outcome::Limit, None, &text);
         }
         let id = match known {
-            Some(id) => self.take_over_connection(from, announce, id),
+            Some(id) => self.take_over_connection(now, from, announce, id),
             None => self.add_source(from, announce),
         };
         let source = &mut self.sources[id];
-        source.newest = source.newest.max(announce.newest);
+        // What is left of an epoch is what its writer says: a file that it was in may have lost the rest.
+        source.newest = if announce.replay { announce.newest } else { source.newest.max(announce.newest) };
         self.peers[from].writes.push(id);
         self.refresh_held(announce.source);
         self.answer_announce(from, announce, Outcome::Accepted, Some(id), "");
@@ -168,10 +167,20 @@ impl Hub {
     }
 
     /// The same client came back with an epoch that is known: on a new connection, or on the same one.
-    fn take_over_connection(&mut self, from: PeerIndex, announce: &Announce<'_>, id: SourceId) -> SourceId {
+    fn take_over_connection(
+        &mut self,
+        now: Now,
+        from: PeerIndex,
+        announce: &Announce<'_>,
+        id: SourceId,
+    ) -> SourceId {
         let writer_name = self.peers[from].name.clone();
         if let Writer::Peer(old) = self.sources[id].writer {
             self.peers[old].writes.retain(|&written| written != id);
+            if announce.replay && !self.sources[id].replay && old != from {
+                // Its program began anew, and its former connection is only not known yet to be gone.
+                self.writer_gone(now, id, old, "its program began anew");
+            }
         }
         self.close_resume(id);
         let source = &mut self.sources[id];

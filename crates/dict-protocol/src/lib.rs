@@ -70,6 +70,7 @@ pub mod decoder;
 pub mod dialect;
 pub mod encoding;
 pub mod frame;
+pub mod kept;
 pub mod limits;
 pub mod link;
 pub mod mirror;

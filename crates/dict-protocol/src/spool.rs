@@ -8,7 +8,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::change::Patch;
+use crate::change::{DictionaryBytes, Patch};
 use crate::raw::RawDictionary;
 use crate::time::Time;
 
@@ -19,6 +19,13 @@ pub(crate) struct Bounds {
     pub(crate) updates: usize,
     /// Bytes of their patches, and [`MemorySpool::OVERHEAD`] for each.
     pub(crate) bytes: usize,
+}
+
+impl Bounds {
+    /// Whether an update with a patch of `patch` bytes fits in beside what there is already. Alone, any does.
+    pub(crate) fn admit(self, updates: usize, bytes: usize, patch: usize) -> bool {
+        updates == 0 || (updates < self.updates && bytes + patch + MemorySpool::OVERHEAD <= self.bytes)
+    }
 }
 
 /// An update in a spool.
@@ -91,6 +98,19 @@ impl MemorySpool {
         Self { bounds, chunks: VecDeque::new(), spare: None, updates: 0, bytes: 0, base: Base::default() }
     }
 
+    /// One that goes on from `base`: the sequence of the last update that has left, its time, and the dictionary as of it.
+    pub(crate) fn restore(bounds: Bounds, base: (u64, Time, &DictionaryBytes<'_>)) -> Self {
+        let (sequence, time, bytes) = base;
+        let mut dictionary = RawDictionary::new();
+        dictionary.replace(bytes);
+        Self { base: Base { sequence, time, dictionary }, ..Self::new(bounds) }
+    }
+
+    /// What it is to hold at most.
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// How many updates it holds.
     pub(crate) fn updates(&self) -> usize {
         self.updates
@@ -111,14 +131,7 @@ impl MemorySpool {
         &self.base
     }
 
-    /// Whether an update with a patch of `patch` bytes fits in. An empty spool takes any.
-    pub(crate) fn has_room(&self, patch: usize) -> bool {
-        self.updates == 0
-            || (self.updates < self.bounds.updates
-                && self.bytes + patch + Self::OVERHEAD <= self.bounds.bytes)
-    }
-
-    /// Adds the update after the newest, a patch that was made by this crate. The caller has made room.
+    /// Adds the update after the newest, a patch that was made by this crate. The caller has seen to it that there is room.
     pub(crate) fn push(&mut self, time: Time, end: bool, patch: &[u8]) {
         let sequence = self.newest() + 1;
         if self.chunks.back().is_none_or(|chunk| chunk.is_full(self.bounds, patch.len())) {
@@ -219,6 +232,10 @@ mod tests {
         spool.push(Time::from_nanos(number as i64), false, &bytes);
     }
 
+    fn has_room(spool: &MemorySpool, number: u64) -> bool {
+        spool.bounds().admit(spool.updates(), spool.bytes(), patch(number).len())
+    }
+
     fn sequences(spool: &MemorySpool, after: u64) -> Vec<u64> {
         spool.after(after).map(|update| update.sequence).collect()
     }
@@ -258,13 +275,13 @@ mod tests {
         let mut by_bytes = MemorySpool::new(Bounds { updates: 100, bytes: 3 * size });
         for spool in [&mut by_updates, &mut by_bytes] {
             for number in 1..=3 {
-                assert!(spool.has_room(patch(number).len()));
+                assert!(has_room(spool, number));
                 push(spool, number);
             }
-            assert!(!spool.has_room(patch(4).len()));
+            assert!(!has_room(spool, 4));
             assert_eq!(spool.remove_oldest(), Some(1));
-            assert!(spool.has_room(patch(4).len()));
+            assert!(has_room(spool, 4));
         }
-        assert!(MemorySpool::new(Bounds { updates: 0, bytes: 0 }).has_room(1_000), "one is always taken");
+        assert!(Bounds { updates: 0, bytes: 0 }.admit(0, 0, 1_000), "one is always taken");
     }
 }

@@ -43,6 +43,7 @@ use crate::clock::Offset;
 use crate::connection::{Connection, ConnectionError, Phase, Role};
 use crate::decoder::Decoder;
 use crate::frame::{Frame, Kind};
+use crate::kept::Kept;
 use crate::limits::Limits;
 use crate::packet::{self, ErrorCode, Hello, LoggerPresence, Packet, VERSION, Welcome};
 use crate::time::{Instant, Now};
@@ -86,6 +87,14 @@ impl Session {
             exchange: Exchange::default(),
             settings,
         }
+    }
+
+    /// A client that goes on after a former run of its program, with what that has kept; see [`kept`](crate::kept). The
+    /// client id is the one that was kept, whatever the settings say.
+    pub fn restore(mut settings: Settings, kept: Kept) -> Self {
+        settings.client_id = kept.client_id();
+        let writers = Writers::restore(kept, &settings.limits);
+        Self { writers, ..Self::new(settings) }
     }
 
     /// What it was made with.

@@ -8,13 +8,14 @@ use hashbrown::HashMap;
 
 use super::{Event, Events, Session};
 use crate::connection::{ConnectionError, Phase};
+use crate::kept::{Entry, Kept};
 use crate::limits::Limits;
 use crate::name::{self, NameError};
 use crate::output::Output;
 use crate::packet::{Ack, Announced, LoggerPresence, Resume};
 use crate::time::{Now, Time};
 use crate::value::{Dictionary, Value};
-use crate::writer::{self, Line, PublishError, Writer, WriterChange, WriterOptions};
+use crate::writer::{self, Former, Line, PublishError, Writer, WriterChange, WriterOptions};
 
 /// A writer of a session. Never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,15 +44,57 @@ pub(super) struct Writers {
     last: u64,
     writers: HashMap<WriterId, Writer>,
     by_source: HashMap<String, WriterId>,
-    /// The last epoch of sources whose writer was removed: the next one follows it.
-    former: HashMap<String, u64>,
+    /// Of sources whose writer was removed: the next one follows it.
+    former: HashMap<String, Former>,
     /// By the hub's numbers, on this connection.
     by_id: HashMap<u32, WriterId>,
     /// Those that wait for room in the output.
     behind: Vec<WriterId>,
+    /// Whether what they write is kept beyond the program's end.
+    keeps: bool,
+    /// Those that have something to tell for it.
+    touched: Vec<WriterId>,
+    /// There may be updates among it.
+    has_updates: bool,
 }
 
 impl Writers {
+    /// What a former run of the program has left, until it is written again.
+    pub(super) fn restore(kept: Kept, limits: &Limits) -> Self {
+        let client_id = kept.client_id();
+        let mut writers = Self { keeps: true, ..Self::default() };
+        for (source, kept) in kept.sources {
+            writers.last += 1;
+            let id = WriterId(writers.last);
+            writers.by_source.insert(source.clone(), id);
+            writers.writers.insert(id, Writer::restore(source, kept, limits, client_id));
+        }
+        writers
+    }
+
+    /// Tells what is new, for it to be kept.
+    pub(super) fn keep(&mut self, out: &mut dyn FnMut(Entry<'_>)) {
+        self.has_updates = false;
+        for id in self.touched.drain(..) {
+            if let Some(writer) = self.writers.get_mut(&id) {
+                writer.keep(out);
+            }
+        }
+    }
+
+    /// A writer may have updates to tell.
+    fn touch_updates(&mut self, id: WriterId) {
+        self.touch(id);
+        self.has_updates |= self.keeps;
+    }
+
+    /// A writer may have something new to tell.
+    fn touch(&mut self, id: WriterId) {
+        if self.keeps && self.writers.get_mut(&id).is_some_and(Writer::touch) {
+            self.touched.push(id);
+        }
+    }
+
     pub(super) fn connected(&mut self, output: &mut Output, limits: &Limits, logger: LoggerPresence) {
         // In the order in which they were added: what a seed decides must not depend on a hash.
         let mut ids: Vec<WriterId> = self.writers.keys().copied().collect();
@@ -85,6 +128,7 @@ impl Writers {
         if writer.is_behind() {
             self.queue(id);
         }
+        self.touch_updates(id);
         tell(id, change, events);
     }
 
@@ -97,6 +141,7 @@ impl Writers {
                 writer.source()
             ))
         })?;
+        self.touch(id);
         tell(id, change, events);
         Ok(())
     }
@@ -107,6 +152,7 @@ impl Writers {
         if writer.is_behind() {
             self.queue(id);
         }
+        self.touch(id);
     }
 
     pub(super) fn replaced(&mut self, number: u64, events: Events<'_>) {
@@ -119,8 +165,9 @@ impl Writers {
     /// The output has room again.
     pub(super) fn drained(&mut self, output: &mut Output, limits: &Limits) {
         let mut waiting = core::mem::take(&mut self.behind);
-        waiting.retain(|id| {
-            let Some(writer) = self.writers.get_mut(id) else { return false };
+        waiting.retain(|&id| {
+            self.touch(id);
+            let Some(writer) = self.writers.get_mut(&id) else { return false };
             writer.drained(&mut Line { output: Some(output), limits });
             writer.is_behind()
         });
@@ -172,10 +219,13 @@ impl Session {
             return Err(AddWriterError::Limit { limit: limits.sources });
         }
         let mut writer = Writer::new(source.into(), options, &self.agreed, self.settings.client_id, now.time);
+        if writers.keeps {
+            writer.keep_from_now();
+        }
         if let Some(former) = former.and_then(|former| writers.writers.remove(&former)) {
             writer.succeed(former);
-        } else if let Some(epoch) = writers.former.remove(source) {
-            writer.follow(epoch);
+        } else if let Some(former) = writers.former.remove(source) {
+            writer.follow(former);
         }
         writers.last += 1;
         let id = WriterId(writers.last);
@@ -191,7 +241,41 @@ impl Session {
             writer.connected(line, self.logger);
         }
         self.writers.writers.insert(id, writer);
+        self.writers.touch(id);
         Ok(id)
+    }
+
+    /// What a former run of the program has left of `source` ([`content`](Writer::content),
+    /// [`unacknowledged`](Writer::unacknowledged), [`bookmark`](Writer::bookmark)), until this one writes it too.
+    pub fn left(&self, source: &str) -> Option<&Writer> {
+        let id = self.writers.by_source.get(source)?;
+        self.writers.writers.get(id).filter(|writer| writer.remains())
+    }
+
+    /// Has bytes of the program's own kept for a writer, together with what it publishes until the next
+    /// [`Session::keep`]; they are there again for the next run of the program.
+    pub fn set_bookmark(&mut self, id: WriterId, bookmark: &[u8]) {
+        if let Some(writer) = self.writers.writers.get_mut(&id) {
+            writer.set_bookmark(bookmark);
+            self.writers.touch_updates(id);
+        }
+    }
+
+    /// Whether [`Session::keep`] has anything to tell.
+    pub fn has_news(&self) -> bool {
+        !self.writers.touched.is_empty()
+    }
+
+    /// Whether updates or bookmarks may be among that; if not, it need not be safe from a power failure: a hub tells it
+    /// again.
+    pub fn has_new_updates(&self) -> bool {
+        self.writers.has_updates
+    }
+
+    /// Tells what has to be stored, all in one transaction, before the session's output is taken. Nothing, for a session
+    /// that was not [restored](Session::restore). See [`kept`](crate::kept).
+    pub fn keep(&mut self, out: &mut dyn FnMut(Entry<'_>)) {
+        self.writers.keep(out);
     }
 
     /// How a writer is; `None` once it was removed or succeeded by another of its source.
@@ -274,7 +358,7 @@ impl Session {
         writers.by_id.retain(|_, writer| *writer != id);
         writers.by_source.remove(writer.source());
         if writers.former.len() < limit {
-            writers.former.insert(writer.source().into(), writer.epoch());
+            writers.former.insert(writer.source().into(), writer.into_former());
         }
     }
 
@@ -292,6 +376,7 @@ impl Session {
         if writer.is_behind() {
             self.writers.queue(id);
         }
+        self.writers.touch_updates(id);
         Ok(result)
     }
 }
@@ -299,6 +384,8 @@ impl Session {
 impl Writer {
     /// Whether nothing can be published by it any more.
     fn is_over(&self) -> bool {
-        self.is_ended() || matches!(self.phase(), writer::Phase::Refused(_) | writer::Phase::Replaced)
+        self.remains()
+            || self.is_ended()
+            || matches!(self.phase(), writer::Phase::Refused(_) | writer::Phase::Replaced)
     }
 }

@@ -3,12 +3,17 @@
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
+use crate::change::DictionaryBytes;
 use crate::frame;
+use crate::kept::{self, Entry, Item, KeptEpoch, Marks};
 use crate::limits::Limits;
 use crate::packet::{MissingFrom, Resume, State, UPDATE_FIELDS, Update};
 use crate::record::{GapReason, Stamp};
 use crate::spool::{Bounds, MemorySpool, Spooled};
 use crate::time::Time;
+
+/// No key at all.
+const EMPTY_DICTIONARY: &[u8] = &[0x80];
 
 /// One epoch: the one being written, or one that is over and not acknowledged in full.
 #[derive(Debug)]
@@ -40,6 +45,18 @@ pub(super) struct Epoch {
     lost: u64,
     /// Update 1 is missing, since this time: it only stands for a dictionary that came after a loss.
     begins_after_loss: Option<Time>,
+    /// It is of a former run of the program, which may have known more of it.
+    restored: bool,
+    /// What was told of it to be kept.
+    told: Told,
+}
+
+/// What is kept of an epoch beyond the program's end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    marks: Option<Marks>,
+    base: u64,
+    newest: u64,
 }
 
 impl Epoch {
@@ -59,27 +76,102 @@ impl Epoch {
             stated: None,
             lost: 0,
             begins_after_loss: None,
+            restored: false,
+            told: Told::default(),
         }
     }
 
-    /// Whether an update with a patch of `patch` bytes can be made without giving up an older one.
-    pub(super) fn has_room(&self, patch: usize) -> bool {
-        self.spool.as_ref().is_none_or(|spool| spool.has_room(patch))
+    /// One of a former run of the program.
+    pub(super) fn restore(number: u64, kept: &KeptEpoch, bounds: Bounds) -> Self {
+        let (sequence, time, dictionary) = &kept.base;
+        let dictionary = if dictionary.is_empty() { EMPTY_DICTIONARY } else { dictionary };
+        let dictionary =
+            DictionaryBytes::parse(dictionary, usize::MAX).expect("it was looked at when it was taken in");
+        let mut spool = MemorySpool::restore(bounds, (*sequence, *time, &dictionary));
+        for (time, end, patch) in &kept.updates {
+            spool.push(*time, *end, patch);
+        }
+        let marks = kept.marks;
+        Self {
+            newest: spool.newest(),
+            time: kept.updates.back().map_or(*time, |(time, ..)| *time),
+            ended: marks.ended,
+            acknowledged: marks.acknowledged,
+            evicted: marks.evicted,
+            stated: marks.stated,
+            lost: marks.lost,
+            begins_after_loss: marks.begins_after_loss,
+            restored: true,
+            told: Told { marks: Some(marks), base: *sequence, newest: spool.newest() },
+            spool: Some(spool),
+            ..Self::new(number, marks.previous, None)
+        }
     }
 
-    /// Takes the next update in, and gives up the oldest ones where it needs their room.
+    /// Tells what is new of it since it was told last, for it to be kept. Nothing, while nothing was published in it or
+    /// nothing is kept for loggers.
+    pub(super) fn keep(&mut self, source: &str, out: &mut dyn FnMut(Entry<'_>)) {
+        let marks = self.marks();
+        let Some(spool) = self.spool.as_ref().filter(|_| self.newest > 0) else { return };
+        let (epoch, base) = (self.number, spool.base());
+        if self.told.marks != Some(marks) {
+            out(Entry { source, item: Item::Epoch { epoch, marks } });
+        }
+        if self.told.base < base.sequence {
+            let mut dictionary = Vec::new();
+            base.dictionary.encode(&mut dictionary);
+            let (sequence, time, dictionary) = (base.sequence, base.time, &*dictionary);
+            out(Entry { source, item: Item::Base { epoch, sequence, time, dictionary } });
+        }
+        for Spooled { sequence, time, end, patch } in spool.after(self.told.newest.max(base.sequence)) {
+            let update = kept::Update { time, end, patch };
+            out(Entry { source, item: Item::Update { epoch, sequence, update } });
+        }
+        self.told = Told { marks: Some(marks), base: base.sequence, newest: self.newest };
+    }
+
+    /// Whether anything was told of it to be kept.
+    pub(super) fn is_kept(&self) -> bool {
+        self.told.marks.is_some()
+    }
+
+    /// How far it is, as it is kept.
+    pub(super) fn marks(&self) -> Marks {
+        Marks {
+            previous: self.previous,
+            ended: self.ended,
+            acknowledged: self.acknowledged,
+            evicted: self.evicted,
+            stated: self.stated,
+            lost: self.lost,
+            begins_after_loss: self.begins_after_loss,
+        }
+    }
+
+    /// Gives it another number: nothing of it was sent. Returns the old one if something is kept under that.
+    pub(super) fn renumber(&mut self, number: u64, previous: u64) -> Option<u64> {
+        let told = core::mem::take(&mut self.told).marks.map(|_| self.number);
+        (self.number, self.previous) = (number, previous);
+        told
+    }
+
+    /// Takes the next update in.
     pub(super) fn push(&mut self, time: Time, end: bool, patch: &[u8]) {
         self.newest += 1;
         self.time = time;
         self.ended = end;
-        let Some(spool) = &mut self.spool else { return };
-        while !spool.has_room(patch.len()) {
-            let Some(gone) = spool.remove_oldest() else { break };
-            if gone > self.acknowledged {
-                self.evicted = gone;
-            }
+        if let Some(spool) = &mut self.spool {
+            spool.push(time, end, patch);
         }
-        spool.push(time, end, patch);
+    }
+
+    /// Gives up the oldest updates, if there are any.
+    pub(super) fn evict_oldest(&mut self) -> bool {
+        let Some(gone) = self.spool.as_mut().and_then(MemorySpool::remove_oldest) else { return false };
+        if gone > self.acknowledged {
+            self.evicted = gone;
+        }
+        true
     }
 
     /// Takes the first update in as one that is missing since `since`: all that is kept is the dictionary as of it.
@@ -96,8 +188,14 @@ impl Epoch {
         self.begins_after_loss.filter(|_| self.acknowledged == 0)
     }
 
+    /// The last update that may be acknowledged. A former run of the program may have made, and sent, more than is kept.
+    pub(super) fn most_acknowledged(&self) -> u64 {
+        if self.restored { u64::MAX } else { self.newest }
+    }
+
     /// Takes an acknowledgement in; nobody is moved back.
     pub(super) fn acknowledge(&mut self, through: u64) {
+        let through = through.min(self.newest);
         if through <= self.acknowledged {
             return;
         }

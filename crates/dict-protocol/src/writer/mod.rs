@@ -22,6 +22,7 @@
 //! and later sends its newest state: a hub that reads slowly costs no memory.
 
 mod epoch;
+mod keeping;
 mod options;
 mod publish;
 mod sending;
@@ -40,6 +41,8 @@ use crate::spool::Bounds;
 use crate::time::{Now, Time};
 use crate::value::Dictionary;
 use epoch::Epoch;
+pub(crate) use keeping::Former;
+use keeping::Keeping;
 
 /// How far a writer is; see the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,12 +111,11 @@ pub struct Writer {
     step: u64,
     /// Where patches are made.
     scratch: Vec<u8>,
+    /// What outlives the program.
+    keeping: Keeping,
 }
 
 impl Writer {
-    /// Older epochs that are kept until they are acknowledged; beyond, the oldest is given up.
-    const REPLAYS: usize = 3;
-
     pub(crate) fn new(
         source: String,
         options: WriterOptions,
@@ -128,6 +130,7 @@ impl Writer {
             standing: Standing::New,
             epoch: Epoch::new(now.as_epoch().max(1), 0, spool_bounds(options.level, limits)),
             options,
+            keeping: Keeping::default(),
             replays: Vec::new(),
             abandoned: 0,
             given_up: Vec::new(),
@@ -216,29 +219,39 @@ impl Writer {
     /// Goes on where a former writer of the source in the same program has stopped: its epoch is the one before, and
     /// what is not acknowledged of it is kept.
     pub(crate) fn succeed(&mut self, former: Self) {
-        let Self { epoch, replays, abandoned, given_up, .. } = former;
-        self.epoch.number = self.epoch.number.max(epoch.number + 1);
-        self.epoch.previous = epoch.number;
+        let Self { epoch, replays, abandoned, given_up, keeping, .. } = former;
         self.abandoned = abandoned;
         self.replays = replays;
         self.given_up = given_up;
-        self.keep(epoch);
+        let remains = keeping.remains;
+        self.keeping = keeping.handed_on();
+        if remains {
+            // That one's number was never used.
+            self.epoch.number = self.epoch.number.max(epoch.number);
+            self.epoch.previous = epoch.previous;
+        } else {
+            self.epoch.number = self.epoch.number.max(epoch.number + 1);
+            self.epoch.previous = epoch.number;
+            self.set_aside(epoch);
+        }
     }
 
     /// Keeps the rest of an epoch that is over, to be replayed.
-    fn keep(&mut self, mut epoch: Epoch) {
+    fn set_aside(&mut self, mut epoch: Epoch) {
         let id = epoch.id;
         epoch.unlink();
         if epoch.is_settled() {
             // This hub may have been restarted since, and ask for it on behalf of a logger that came after.
             self.given_up.extend(id);
             self.abandoned += epoch.dropped();
+            self.keeping.over(&epoch);
             return;
         }
-        if self.replays.len() == Self::REPLAYS {
+        if self.replays.len() >= self.keeping.most_replays() {
             let oldest = self.replays.remove(0);
             self.abandoned += oldest.dropped_without_rest();
             self.given_up.extend(oldest.id);
+            self.keeping.over(&oldest);
         }
         self.replays.push(epoch);
     }
@@ -248,7 +261,9 @@ impl Writer {
 impl Writer {
     /// There is a connection: announces what there is.
     pub(crate) fn connected(&mut self, line: &mut Line<'_>, logger: LoggerPresence) {
-        if self.phase == Phase::Offline {
+        if self.keeping.remains {
+            self.announce_replays(line);
+        } else if self.phase == Phase::Offline {
             self.fix_level(logger);
             self.announce(line);
         }
@@ -272,6 +287,7 @@ impl Writer {
 
     fn fix_level(&mut self, logger: LoggerPresence) {
         let level = self.level.unwrap_or(match logger {
+            _ if self.keeping.keeps => Level::Logged,
             LoggerPresence::Never => Level::Received,
             LoggerPresence::Away | LoggerPresence::Present => Level::Logged,
         });
@@ -281,7 +297,7 @@ impl Writer {
         }
     }
 
-    fn announce(&mut self, line: &mut Line<'_>) {
+    fn announce_replays(&mut self, line: &mut Line<'_>) {
         self.tell_given_up(line);
         let Some(output) = line.output.as_deref_mut() else { return };
         for replay in self.replays.iter_mut().filter(|replay| !replay.replay_announced) {
@@ -296,6 +312,11 @@ impl Writer {
                 source: &self.source,
             }));
         }
+    }
+
+    fn announce(&mut self, line: &mut Line<'_>) {
+        self.announce_replays(line);
+        let Some(output) = line.output.as_deref_mut() else { return };
         output.send(&Packet::Announce(Announce {
             epoch: self.epoch.number,
             previous: self.epoch.previous,
@@ -403,12 +424,11 @@ impl Writer {
             let bounds = spool_bounds(self.level, line.limits);
             let (loss, ended) = (self.epoch.loss_to_state(), self.epoch.ended);
             let old = core::mem::replace(&mut self.epoch, Epoch::new(to, highest, bounds));
-            self.keep(old);
+            self.set_aside(old);
             self.standing = Standing::Raised;
             self.restate(now.time, loss, ended);
         } else {
-            self.epoch.number = to;
-            self.epoch.previous = highest;
+            self.keeping.forget(self.epoch.renumber(to, highest));
         }
         self.sent = 0;
         self.announce(line);
@@ -444,7 +464,7 @@ impl Writer {
             None if self.epoch.id == Some(id) => &mut self.epoch,
             None => return Ok(None),
         };
-        if sequence > epoch.newest {
+        if sequence > epoch.most_acknowledged() {
             return Err(epoch.newest);
         }
         epoch.acknowledge(sequence);
@@ -453,6 +473,7 @@ impl Writer {
         {
             let settled = self.replays.remove(place);
             self.abandoned += settled.dropped();
+            self.keeping.over(&settled);
         }
         Ok(Some(WriterChange::Acknowledged { sequence: self.epoch.acknowledged() }))
     }

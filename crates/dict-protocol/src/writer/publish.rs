@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::epoch::made_at;
+use super::epoch::{Epoch, made_at};
+use super::keeping::Former;
 use super::{Line, Phase, Refusal, WhenFull, Writer};
 use crate::change::{self, Patch, PatchBuilder};
 use crate::encoding::{EncodeError, messagepack};
@@ -99,6 +100,7 @@ impl Writer {
         self.scratch.clear();
         change::write_whole(new, line.limits.depth, &mut self.scratch)?;
         self.take_in(line, new)?;
+        self.make_room();
         self.epoch.push_after_loss(now, since, &self.scratch);
         self.catch_up(line);
         Ok(self.epoch.newest)
@@ -169,9 +171,18 @@ impl Writer {
     }
 
     /// Goes on after an epoch whose writer, in the same program, was forgotten.
-    pub(crate) fn follow(&mut self, former: u64) {
-        self.epoch.number = self.epoch.number.max(former + 1);
-        self.epoch.previous = former;
+    pub(crate) fn follow(&mut self, former: Former) {
+        self.epoch.number = self.epoch.number.max(former.epoch + 1);
+        self.epoch.previous = former.epoch;
+        self.keeping = former.keeping.handed_on();
+    }
+
+    /// What its successor has to know when it is forgotten.
+    pub(crate) fn into_former(mut self) -> Former {
+        if self.epoch.is_settled() {
+            self.keeping.over(&self.epoch);
+        }
+        Former { epoch: self.epoch.number, keeping: self.keeping }
     }
 
     /// States the whole dictionary as the first update of a new epoch, after the loss that the former one began with if
@@ -180,12 +191,31 @@ impl Writer {
         self.scratch.clear();
         change::write_whole(&self.content, usize::MAX, &mut self.scratch)
             .expect("each part of it was encoded before");
+        self.make_room();
         match loss {
             Some(since) => self.epoch.push_after_loss(now, since, &self.scratch),
             None => self.epoch.push(now, false, &self.scratch),
         }
         if ended {
             self.epoch.push(now, true, EMPTY_PATCH);
+        }
+    }
+
+    /// Whether an update with a patch of `patch` bytes can be made without giving up an older one.
+    fn has_room(&self, patch: usize) -> bool {
+        let Some(spool) = &self.epoch.spool else { return true };
+        let (updates, bytes) = self.spooled();
+        spool.bounds().admit(updates, bytes, patch)
+    }
+
+    /// Gives up the oldest updates where the patch in the scratch buffer needs their room, unless the program waits
+    /// rather than that: what could not wait goes in besides.
+    fn make_room(&mut self) {
+        while self.options.when_full == WhenFull::Drop && !self.has_room(self.scratch.len()) {
+            let mut epochs = self.replays.iter_mut().chain(core::iter::once(&mut self.epoch));
+            if !epochs.any(Epoch::evict_oldest) {
+                return;
+            }
         }
     }
 
@@ -200,7 +230,9 @@ impl Writer {
             return Err(PublishError::Ended);
         }
         let blocked = self.options.when_full == WhenFull::Block
-            && (!self.epoch.has_room(0) || (self.phase == Phase::Live && line.ready().is_none()));
+            && (!self.has_room(0)
+                || (self.epoch.newest == 0 && self.replays.len() >= self.keeping.most_replays())
+                || (self.phase == Phase::Live && line.ready().is_none()));
         if blocked { Err(PublishError::Full) } else { Ok(()) }
     }
 
@@ -220,7 +252,7 @@ impl Writer {
         if bytes > limit {
             return Err(PublishError::Size { bytes, limit });
         }
-        if self.options.when_full == WhenFull::Block && !self.epoch.has_room(bytes) {
+        if self.options.when_full == WhenFull::Block && !self.has_room(bytes) {
             return Err(PublishError::Full);
         }
         let fits = self.size + bytes <= limit && keys <= line.limits.keys;
@@ -250,6 +282,7 @@ impl Writer {
 
     /// Numbers the patch in the scratch buffer, which is applied, keeps it and sends it.
     fn push(&mut self, line: &mut Line<'_>, now: Time, end: bool) -> u64 {
+        self.make_room();
         self.epoch.push(now, end, &self.scratch);
         let sequence = self.epoch.newest;
         let (Phase::Live, Some(source)) = (&self.phase, self.epoch.id) else { return sequence };

@@ -1,6 +1,7 @@
 //! A session against a hub made by hand.
 
 mod exchange;
+mod keeping;
 mod lifecycle;
 mod losses;
 mod writers;
