@@ -1,0 +1,42 @@
+//! The rows of `tests/FAULTS.md` in their short form, and that the oracle which decides about them can say no.
+
+mod oracle;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dictwire_tests::faults::{Miss, ROWS, Setting};
+
+/// Runs a row in its short form, which has to hold.
+fn row(number: u8) {
+    let setting = Setting {
+        times: None,
+        short: true,
+        soak: Duration::from_secs(5),
+        program: PathBuf::from(env!("CARGO_BIN_EXE_faults")),
+    };
+    let row = ROWS.iter().find(|row| row.number == number).expect("there is such a row");
+    match (row.run)(&setting) {
+        Ok(figure) => println!("{figure}"),
+        Err(Miss::LeftOut(why)) => println!("left out: {why}"),
+        Err(Miss::Broken(what)) => panic!("{}: {what}", row.fault),
+    }
+}
+
+macro_rules! rows {
+    ($($name:ident: $number:literal,)*) => {
+        $(#[test] fn $name() { row($number) })*
+
+        #[test]
+        fn no_row_is_forgotten() {
+            assert_eq!(ROWS.iter().map(|row| row.number).collect::<Vec<_>>(), [$($number),*]);
+        }
+    };
+}
+
+rows! {
+    a_logger_that_is_killed: 1,
+    a_hub_that_is_killed: 2,
+    all_killed_at_once: 4,
+    told_to_end: 8,
+}
