@@ -23,12 +23,16 @@
 //! `load.rs` has the writers, `systems.rs` the programs under test, `proxy.rs` what stands between them, and
 //! `children.rs` what the program `faults` does as a child of itself.
 
+mod calls;
 pub mod children;
+mod full;
 pub mod journal;
 mod killed;
 mod load;
 pub mod oracle;
 mod systems;
+mod torn;
+mod unsynced;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -49,6 +53,9 @@ pub const ROWS: &[Row] = &[
     Row { number: 1, fault: "logger killed under load", run: killed::logger },
     Row { number: 2, fault: "hub killed under load", run: killed::hub },
     Row { number: 4, fault: "all killed at once", run: killed::all },
+    Row { number: 5, fault: "write-ahead log cut or flipped at its tail", run: torn::run },
+    Row { number: 6, fault: "fsync fails", run: unsynced::run },
+    Row { number: 7, fault: "disk full", run: full::run },
     Row { number: 8, fault: "SIGTERM and Ctrl-C under load", run: killed::told_to_end },
 ];
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::journal::Journal;
 use super::oracle::{self, Entry, Tail, Tally};
 use super::{Miss, ensure};
-use crate::programs::{PATIENCE, Running, command, run};
+use crate::programs::{self, PATIENCE, Running, command, is_missing, run};
 
 /// An address of this machine that nobody listens on, below the ports that systems give to connections by themselves:
 /// a client that tries one of those again and again may end up connected to itself.
@@ -40,6 +40,15 @@ impl Service {
         Self { running, name, arguments }
     }
 
+    /// Starts it again, after its end, under strace with these options. It stays our own child.
+    pub(super) fn restart_traced(&mut self, options: &[&str]) {
+        let mut traced = Command::new("strace");
+        traced.args(["-D", "-f", "-q", "--seccomp-bpf", "-ttt", "-yy"]).args(options);
+        // What is made to go wrong is told there, by both.
+        traced.arg(programs::program(self.name)).args(&self.arguments).stderr(Stdio::null());
+        self.running = listening(traced);
+    }
+
     /// Starts it again, after its end.
     pub(super) fn restart(&mut self) {
         self.running = started(self.name, &self.arguments);
@@ -52,8 +61,17 @@ fn started(name: &str, arguments: &[String]) -> Running {
     listening(command)
 }
 
+/// Whether there is no strace, which some faults are made with.
+pub(super) fn no_strace() -> Result<(), Miss> {
+    // A process may be traced by its parent or not at all: both have to work.
+    if is_missing("strace", Command::new("strace").args(["-D", "-o", "/dev/null", "true"])) {
+        return Err(Miss::LeftOut("there is no strace, or it may not trace".to_owned()));
+    }
+    Ok(())
+}
+
 /// Starts a command that says that it listens.
-pub(super) fn listening(mut command: Command) -> Running {
+fn listening(mut command: Command) -> Running {
     command.env("DICTWIRE_LOG", "off");
     let mut running = Running::start(command);
     let line = running.line();
@@ -82,7 +100,11 @@ impl Logger {
 
     /// One with further arguments.
     pub(super) fn with(more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::within(tempfile::tempdir().expect("a folder"), more)
+    }
+
+    /// One whose timeline stands in this folder.
+    pub(super) fn within(folder: TempDir, more: &[&str]) -> Self {
         let timeline = folder.path().join("timeline.db");
         let address = free_address();
         let path = timeline.to_str().expect("the path is UTF-8");

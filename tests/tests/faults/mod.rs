@@ -38,5 +38,8 @@ rows! {
     a_logger_that_is_killed: 1,
     a_hub_that_is_killed: 2,
     all_killed_at_once: 4,
+    a_log_that_is_torn: 5,
+    a_disk_that_does_not_sync: 6,
+    a_full_disk: 7,
     told_to_end: 8,
 }
