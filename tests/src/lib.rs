@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dictionaries;
+pub mod faults;
 pub mod peers;
 pub mod programs;
 pub mod simulation;

@@ -34,9 +34,11 @@ pub fn program(name: &str) -> PathBuf {
             build.arg("--release");
         }
         assert!(build.status().expect("cargo runs").success(), "the programs do not build");
-        // TARGET/debug/deps/integration-0123: the programs are two up.
-        let test = std::env::current_exe().expect("the test knows where it is");
-        test.parent().and_then(Path::parent).expect("it is in a folder of the target folder").to_owned()
+        // TARGET/debug/deps/integration-0123: the programs of a test are two up, those of a program one.
+        let this = std::env::current_exe().expect("it knows where it is");
+        let folder = this.parent().expect("it is in a folder");
+        let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+        folder.expect("it is in a folder of the target folder").to_owned()
     });
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
@@ -188,6 +190,25 @@ impl Running {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Ends it by force, at once, and waits until it is gone.
+    ///
+    /// # Panics
+    ///
+    /// If it is not ours to end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    ///
+    /// If it is not our child.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -196,11 +217,11 @@ impl Running {
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
+            if let Some(status) = self.ended() {
                 return status;
             }
             assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -213,6 +234,29 @@ impl Running {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("Linux has it");
         let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("Linux has it");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
+    /// Open descriptors (Linux).
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("Linux has it").count()
+    }
+
+    /// Processor time used so far (Linux).
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("Linux has it");
+        // The name, in brackets, may hold anything; the 14th and 15th field are hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').expect("Linux has it");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 10)
     }
 }
 

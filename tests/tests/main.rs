@@ -4,6 +4,7 @@
 mod cli;
 mod client;
 mod dialects;
+mod faults;
 mod hub;
 mod main_job;
 mod properties;

@@ -1,0 +1,45 @@
+//! The rows of `tests/FAULTS.md` in their short form, and that the oracle which decides about them can say no.
+
+mod oracle;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dictwire_tests::faults::{Miss, ROWS, Setting};
+
+/// Runs a row in its short form, which has to hold.
+fn row(number: u8) {
+    let setting = Setting {
+        times: None,
+        short: true,
+        soak: Duration::from_secs(5),
+        program: PathBuf::from(env!("CARGO_BIN_EXE_faults")),
+    };
+    let row = ROWS.iter().find(|row| row.number == number).expect("there is such a row");
+    match (row.run)(&setting) {
+        Ok(figure) => println!("{figure}"),
+        Err(Miss::LeftOut(why)) => println!("left out: {why}"),
+        Err(Miss::Broken(what)) => panic!("{}: {what}", row.fault),
+    }
+}
+
+macro_rules! rows {
+    ($($name:ident: $number:literal,)*) => {
+        $(#[test] fn $name() { row($number) })*
+
+        #[test]
+        fn no_row_is_forgotten() {
+            assert_eq!(ROWS.iter().map(|row| row.number).collect::<Vec<_>>(), [$($number),*]);
+        }
+    };
+}
+
+rows! {
+    a_logger_that_is_killed: 1,
+    a_hub_that_is_killed: 2,
+    all_killed_at_once: 4,
+    a_log_that_is_torn: 5,
+    a_disk_that_does_not_sync: 6,
+    a_full_disk: 7,
+    told_to_end: 8,
+}
