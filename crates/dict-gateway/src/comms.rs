@@ -63,10 +63,18 @@ struct Speaker {
     queued: usize,
     /// One is under way.
     busy: bool,
-    /// Which version of each watched source it has.
-    has: HashMap<String, u64>,
+    /// What it has of each watched source.
+    has: HashMap<String, Sent>,
+    /// Counts the dictionaries that it was sent.
+    turns: u64,
     /// Its input has ended as it should.
     left: bool,
+}
+
+/// A watched source's dictionary, as a peer has it.
+struct Sent {
+    version: u64,
+    turn: u64,
 }
 
 impl Comms {
@@ -252,21 +260,25 @@ impl fmt::Display for Untold {
     }
 }
 
-/// The next dictionary that a peer watches and has not got in its newest version.
+/// The next dictionary that a peer watches and has not got in its newest version: of several the one whose turn is the
+/// longest ago, so that a source that changes all the time leaves room for the others.
 fn next_watched(streams: &Streams, desk: SeatId, peer: &mut Speaker) -> Option<Vec<u8>> {
-    for source in streams.mirror(desk)?.iter() {
-        let Some(dictionary) = source.dictionary() else { continue };
-        if peer.has.get(source.name()) == Some(&source.version()) {
-            continue;
-        }
-        peer.has.insert(source.name().to_owned(), source.version());
+    loop {
+        let sent = |name: &str| peer.has.get(name);
+        let newer = streams.mirror(desk)?.iter().filter_map(|source| {
+            let is_newer = sent(source.name()).is_none_or(|sent| sent.version != source.version());
+            is_newer.then_some((source, source.dictionary()?))
+        });
+        let (source, dictionary) =
+            newer.min_by_key(|(source, _)| sent(source.name()).map(|sent| sent.turn))?;
+        peer.turns += 1;
+        peer.has.insert(source.name().to_owned(), Sent { version: source.version(), turn: peer.turns });
         let mut bytes = Vec::new();
         match peer.codec.encode_dictionary(dictionary, &mut bytes) {
             Ok(()) => return Some(bytes),
             Err(error) => tracing::warn!(source = source.name(), "a dictionary cannot be sent: {error}"),
         }
     }
-    None
 }
 
 /// Text and bytes are values too.
@@ -308,6 +320,7 @@ impl Dialogue for Comms {
             queued: 0,
             busy: false,
             has: HashMap::new(),
+            turns: 0,
             left: false,
         };
         let host = self.server.as_ref().map(|_| self.link.host());
