@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -119,6 +119,7 @@ impl LinkArguments {
         let (hubs, older_connect): (Vec<_>, Vec<_>) = connect.partition(is_native);
         native.iter().chain(&older_listen).try_for_each(check_listen)?;
         older_connect.iter().try_for_each(check_connect)?;
+        check_names(&older_connect)?;
         let listen = native.iter().map(|given| address(&given.link)).collect::<anyhow::Result<_>>()?;
         Ok(Links { listen, is_default, hubs, older_listen, older_connect })
     }
@@ -157,6 +158,19 @@ fn check_connect(given: &Given) -> Result<(), UsageError> {
     }
 }
 
+/// Whether each program that is asked by its name has one of its own.
+fn check_names(connect: &[Given]) -> Result<(), UsageError> {
+    for (place, given) in connect.iter().enumerate() {
+        if let Some(name) = &given.link.options().name
+            && let Some(other) =
+                connect[..place].iter().find(|other| other.link.options().name.as_ref() == Some(name))
+        {
+            return Err(given.wrong(format_args!("{name:?} is the name of {} already", other.link)));
+        }
+    }
+    Ok(())
+}
+
 impl Links {
     /// Opens the links of older dialects, and returns where those listen that do.
     ///
@@ -164,12 +178,26 @@ impl Links {
     ///
     /// If an address cannot be listened on, or a host cannot be one.
     pub fn open_older(&self, server: &mut Server) -> anyhow::Result<Vec<(Dialect, SocketAddr)>> {
+        let mut open = |given: &Given| Ok((given.link.dialect(), dict_gateway::listen(server, &given.link)?));
+        let listening = self.older_listen.iter().map(&mut open).collect::<anyhow::Result<Vec<_>>>()?;
         for given in &self.older_connect {
+            if listening.iter().any(|(dialect, address)| leads_to(&given.link, *dialect, *address)) {
+                let text = "this program listens there itself: what it says would come back to it for ever";
+                return Err(given.wrong(text).into());
+            }
             dict_gateway::connect(server, &given.link)?;
         }
-        let open = |given: &Given| Ok((given.link.dialect(), dict_gateway::listen(server, &given.link)?));
-        self.older_listen.iter().map(open).collect()
+        Ok(listening)
     }
+}
+
+/// Whether a link leads to a listener of this program, as far as can be told without asking for names.
+fn leads_to(link: &Link, dialect: Dialect, address: SocketAddr) -> bool {
+    let is_there = match link.host().parse::<IpAddr>() {
+        Ok(ip) => ip == address.ip() || (address.ip().is_unspecified() && ip.is_loopback()),
+        Err(_) => link.host().eq_ignore_ascii_case("localhost"),
+    };
+    is_there && link.dialect() == dialect && link.port() == address.port()
 }
 
 /// Tells where a hub listens, a line each: for its own protocol, and for older dialects.

@@ -192,6 +192,12 @@ impl Dialogue for Comet {
         self.exchanges.insert(socket, Exchange { host, stage, deadline: now.instant + Self::PATIENCE });
     }
 
+    fn refuse(&mut self, streams: &mut Streams, socket: StreamId) {
+        let reason = "too many programs are connected already; ask again later";
+        streams.write(socket, |output| comet::encode_error(reason, output));
+        streams.close(socket, Close::Drain);
+    }
+
     fn received(&mut self, streams: &mut Streams, now: Now, socket: StreamId, mut bytes: &[u8]) {
         let Some(Exchange { stage: stage @ Stage::Reading(_), .. }) = self.exchanges.get_mut(&socket) else {
             return;

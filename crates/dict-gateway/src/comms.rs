@@ -21,7 +21,7 @@ use dict_protocol::dialect::{Content, Dialect, Incoming, Options, SayError};
 use dict_protocol::link::{Apply, Link};
 use dict_protocol::packet::{Encoded, Mode};
 use dict_protocol::pattern::Pattern;
-use dict_protocol::time::Now;
+use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
 
 use crate::complaint::Complaint;
@@ -359,7 +359,8 @@ impl Dialogue for Comms {
                 }
             }
         }
-        Some(Close::Reset)
+        // A server can have its port again only after a reset; a client may still read what is under way.
+        Some(if self.server.is_some() { Close::Reset } else { Close::Drain })
     }
 
     fn drained(&mut self, streams: &mut Streams, _: Now, socket: StreamId) {
@@ -407,6 +408,16 @@ impl Dialogue for Comms {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.feed.as_ref().and_then(Feed::poll_timeout)
+    }
+
+    fn handle_timeout(&mut self, streams: &mut Streams, now: Now) {
+        if let (Some(desk), Some(feed)) = (self.desk, &mut self.feed) {
+            streams.with_seat(desk, |session, _| feed.retry(session, now));
         }
     }
 

@@ -6,7 +6,7 @@
 //! | another one | an update, if something differs |
 //! | its program leaves in order | the epoch ends |
 //! | its program is lost, or something that it said | the epoch ends, and the next begins with a stated loss |
-//! | it has another writer | nothing is written; what is said some seconds later is tried again |
+//! | it has another writer | nothing is written; the newest is kept, and tried again every few seconds |
 
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(crate) struct Feed {
     lost: Option<Time>,
     /// Somebody else writes the source: it is not tried before.
     barred_until: Option<Instant>,
+    /// What is to be written then.
+    held_back: Option<Dictionary>,
     refusals: Complaint,
     faults: Complaint,
 }
@@ -44,6 +46,7 @@ impl Feed {
             ended: true,
             lost: None,
             barred_until: None,
+            held_back: None,
             refusals: Complaint::default(),
             faults: Complaint::default(),
         }
@@ -60,10 +63,10 @@ impl Feed {
 
     /// Its program said some keys; the others stay.
     pub(crate) fn set(&mut self, session: &mut Session, now: Now, set: &Dictionary) {
+        let held_back = self.held_back.clone();
         let whole = |session: &Session, writer: Option<WriterId>| {
-            let mut whole = writer
-                .and_then(|writer| session.writer(writer))
-                .map_or_else(Dictionary::new, |writer| writer.content().clone());
+            let written = || Some(session.writer(writer?)?.content().clone());
+            let mut whole = held_back.or_else(written).unwrap_or_default();
             for (key, value) in set {
                 whole.insert(key.to_owned(), value.clone());
             }
@@ -85,8 +88,10 @@ impl Feed {
     ) {
         if self.barred_until.is_some_and(|until| now.instant < until) {
             self.lost.get_or_insert(now.time);
+            self.held_back = Some(first.clone());
             return;
         }
+        self.held_back = None;
         let written = match self.writer {
             Some(writer) if !self.ended => call(session, writer).map(drop),
             _ => self.begin(session, now, first),
@@ -104,6 +109,7 @@ impl Feed {
             Ok(writer) => writer,
             Err(error) => {
                 self.bar(now);
+                self.held_back = Some(first.clone());
                 if let Some(count) = self.refusals.raise(now.instant) {
                     tracing::warn!(source = self.source, count, "cannot write the source: {error}");
                 }
@@ -138,6 +144,7 @@ impl Feed {
 
     /// Its program left in order.
     pub(crate) fn end(&mut self, session: &mut Session, now: Now) {
+        self.held_back = None;
         if let Some(writer) = self.writer
             && !std::mem::replace(&mut self.ended, true)
         {
@@ -153,6 +160,7 @@ impl Feed {
         }
         let reason = match change {
             WriterChange::Refused(refusal) => {
+                self.held_back = session.writer(writer).map(|writer| writer.content().clone());
                 // Nothing of it may come into the source of somebody else later.
                 session.remove_writer(writer);
                 refusal.to_string()
@@ -166,6 +174,20 @@ impl Feed {
             tracing::error!(source = self.source, count, "what a program says is not recorded: {reason}");
         }
         self.bar(now);
+    }
+
+    /// When [`retry`](Self::retry) is to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.barred_until.filter(|_| self.held_back.is_some())
+    }
+
+    /// Writes what was held back, if it is time and its program has not gone.
+    pub(crate) fn retry(&mut self, session: &mut Session, now: Now) {
+        if self.poll_timeout().is_some_and(|at| at <= now.instant)
+            && let Some(dictionary) = self.held_back.take()
+        {
+            self.state(session, now, &dictionary);
+        }
     }
 
     /// Nothing can be written for a while.

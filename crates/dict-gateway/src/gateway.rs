@@ -5,6 +5,7 @@ use dict_event_loop::server::{Manner, Origin, Party, StreamId, Wish};
 use dict_protocol::link::Link;
 use dict_protocol::time::{Instant, Now};
 
+use crate::complaint::Complaint;
 use crate::streams::{SeatId, Streams};
 use crate::told::Told;
 
@@ -18,6 +19,11 @@ pub(crate) trait Dialogue: Send {
 
     /// A peer is there.
     fn opened(&mut self, streams: &mut Streams, now: Now, socket: StreamId, origin: Origin);
+
+    /// One peer more than there may be has come, and is to be sent away.
+    fn refuse(&mut self, streams: &mut Streams, socket: StreamId) {
+        streams.close(socket, Close::Reset);
+    }
 
     /// A peer said something.
     fn received(&mut self, streams: &mut Streams, now: Now, socket: StreamId, bytes: &[u8]);
@@ -68,6 +74,7 @@ pub(crate) fn seat_name(link: &Link) -> String {
 pub(crate) struct Gateway {
     streams: Streams,
     dialogue: Box<dyn Dialogue>,
+    crowded: Complaint,
 }
 
 impl Gateway {
@@ -75,7 +82,7 @@ impl Gateway {
     pub(crate) fn new(hub: &str, mut dialogue: Box<dyn Dialogue>) -> Self {
         let mut streams = Streams::new(hub);
         dialogue.start(&mut streams);
-        Self { streams, dialogue }
+        Self { streams, dialogue, crowded: Complaint::default() }
     }
 
     /// Brings to the dialogue what seats were told, and what that led to.
@@ -94,7 +101,20 @@ impl Party for Gateway {
     }
 
     fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, peer: &str) {
-        if self.streams.opened(now, stream, origin, peer) {
+        if !self.streams.opened(now, stream, origin, peer) {
+            return;
+        }
+        let most = self.streams.limits().peers;
+        if matches!(origin, Origin::Listener(_)) && self.streams.sockets() > most {
+            if let Some(count) = self.crowded.raise(now.instant) {
+                tracing::error!(
+                    peer,
+                    count,
+                    "sent away: {most} programs are connected to this gateway already"
+                );
+            }
+            self.dialogue.refuse(&mut self.streams, stream);
+        } else {
             self.dialogue.opened(&mut self.streams, now, stream, origin);
         }
     }

@@ -7,7 +7,7 @@ use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_protocol::dialect::pingpong::{PONG, ServerEnd};
 use dict_protocol::dialect::{Codec, Dialect, Incoming};
 use dict_protocol::link::Link;
-use dict_protocol::time::Now;
+use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Dictionary;
 
 use crate::complaint::Complaint;
@@ -19,6 +19,9 @@ use crate::told::Told;
 
 /// The most readings of a client that wait for its name, which it has at once as a rule.
 const EARLY: usize = 16;
+
+/// The most bytes of answers that a client leaves unread.
+const UNREAD: usize = 64 << 10;
 
 /// Serves clients.
 pub(crate) struct PingPong {
@@ -94,6 +97,10 @@ impl Dialogue for PingPong {
     }
 
     fn received(&mut self, streams: &mut Streams, now: Now, socket: StreamId, mut bytes: &[u8]) {
+        if streams.queued(socket) > UNREAD {
+            tracing::warn!(peer = streams.peer(socket), "a ping/pong client that reads no answers is reset");
+            return streams.close(socket, Close::Reset);
+        }
         while let Some(peer) = self.peers.get_mut(socket) {
             let incoming = peer.state.codec.decode(&mut bytes);
             if !matches!(incoming, Ok(None)) {
@@ -151,6 +158,17 @@ impl Dialogue for PingPong {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.feeds.values().filter_map(Feed::poll_timeout).min()
+    }
+
+    fn handle_timeout(&mut self, streams: &mut Streams, now: Now) {
+        let Some(desk) = self.desk else { return };
+        for feed in self.feeds.values_mut() {
+            streams.with_seat(desk, |session, _| feed.retry(session, now));
         }
     }
 

@@ -303,11 +303,16 @@ impl Dialogue for Recording {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.silent_at
+        self.silent_at.into_iter().chain(self.feed.as_ref().and_then(Feed::poll_timeout)).min()
     }
 
-    fn handle_timeout(&mut self, _: &mut Streams, _: Now) {
-        self.silent_at = None;
+    fn handle_timeout(&mut self, streams: &mut Streams, now: Now) {
+        if let (Some(desk), Some(feed)) = (self.desk, &mut self.feed) {
+            streams.with_seat(desk, |session, _| feed.retry(session, now));
+        }
+        if self.silent_at.take_if(|at| *at <= now.instant).is_none() {
+            return;
+        }
         let server = &self.address;
         if self.connections > 1 {
             tracing::error!(

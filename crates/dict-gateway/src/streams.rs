@@ -38,6 +38,8 @@ struct Seat {
     mirror: Mirror,
     stream: Option<StreamId>,
     address: String,
+    /// How often it was lost since the hub last accepted it.
+    losses: u32,
     leaving: bool,
 }
 
@@ -50,8 +52,10 @@ struct Socket {
 }
 
 impl Streams {
-    /// Between the end of a seat's connection and the next.
+    /// Between the end of a seat's connection and the next, at first; each further one is twice as long.
     const REJOIN: Duration = Duration::from_millis(100);
+    /// At most.
+    const REJOIN_MOST: Duration = Duration::from_secs(5);
 
     pub(crate) fn new(hub: &str) -> Self {
         // A lab program writes a few hundred updates a second: what it is given here lasts for minutes without a logger.
@@ -121,6 +125,7 @@ impl Streams {
             mirror: Mirror::new(&self.limits),
             stream: None,
             address: address.to_owned(),
+            losses: 0,
             leaving: false,
         };
         self.wish_to_join(id, address, Duration::ZERO);
@@ -163,11 +168,14 @@ impl Streams {
         call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>)) -> R,
     ) -> Option<R> {
         let Self { seats, told, limits, ready, .. } = self;
-        let Seat { session, mirror, stream, leaving, .. } = seats.get_mut(&id)?;
+        let Seat { session, mirror, stream, losses, leaving, .. } = seats.get_mut(&id)?;
         let mut failure = None;
         let result = call(session, &mut |event| {
             if *leaving {
                 return;
+            }
+            if matches!(event, Event::Connected(_)) {
+                *losses = 0;
             }
             match mirrored(mirror, &event) {
                 // It says that there is something to look at: once is enough.
@@ -240,6 +248,11 @@ fn mirrored(mirror: &mut Mirror, event: &Event<'_>) -> Result<bool, dict_protoco
 
 /// Sockets.
 impl Streams {
+    /// How many there are.
+    pub(crate) fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
     /// Who is at the other end, for people.
     pub(crate) fn peer(&self, socket: StreamId) -> &str {
         self.sockets.get(&socket).map_or("?", |socket| &socket.peer)
@@ -343,10 +356,16 @@ impl Streams {
             self.seats.remove(&id);
             return false;
         }
-        tracing::warn!(hub = %self.hub, name = seat.session.settings().name, reason, "a gateway lost its seat at the hub");
+        let (name, losses) = (&seat.session.settings().name, seat.losses);
+        // Again and again means that the hub does not want it: that is told once.
+        if losses == 0 {
+            tracing::warn!(hub = %self.hub, name, reason, "a gateway lost its seat at the hub");
+        }
+        seat.losses += 1;
+        let after = Self::REJOIN.saturating_mul(1 << losses.min(6)).min(Self::REJOIN_MOST);
         let address = seat.address.clone();
         self.with_seat(id, |session, events| session.disconnected(reason, events));
-        self.wish_to_join(id, &address, Self::REJOIN);
+        self.wish_to_join(id, &address, after);
         false
     }
 

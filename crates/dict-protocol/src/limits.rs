@@ -23,6 +23,8 @@ pub struct Limits {
     pub dictionary: usize,
     /// Connections of one hub.
     pub connections: usize,
+    /// Programs of an older dialect that are connected to one gateway.
+    pub peers: usize,
     /// Epochs of sources that a hub keeps track of.
     pub sources: usize,
     /// Subscriptions of one connection.
@@ -96,6 +98,7 @@ impl Default for Limits {
             keys: 65_536,
             dictionary: (1 << 20) - Self::STATE_OVERHEAD,
             connections: 10_000,
+            peers: 1_000,
             sources: 200_000,
             subscriptions: 1_000,
             handlers: 1_000,

@@ -64,6 +64,23 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
             &["--connect", "pingpong://127.0.0.1"],
             "`dict-client --hub pingpong://127.0.0.1:8889 ping`",
         ),
+        (
+            "dict-server",
+            &["--connect", "comet://127.0.0.1?name=a", "--connect", "comet://127.0.0.2?name=a"],
+            "\"a\" is the name of comet://127.0.0.1",
+        ),
+        (
+            "dict-server",
+            &[
+                "--listen",
+                "127.0.0.1:0",
+                "--listen",
+                "comms://127.0.0.1:38917",
+                "--connect",
+                "comms://localhost:38917",
+            ],
+            "this program listens there itself",
+        ),
         ("logger", &["--rotate", "1d"], "--rotate and --keep are not supported yet"),
         ("logger", &["--keep", "30d"], "--rotate and --keep are not supported yet"),
         ("logger", &["--demo", "--connect", "127.0.0.1"], "cannot be used with"),

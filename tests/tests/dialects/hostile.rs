@@ -1,8 +1,9 @@
 //! Broken bytes at real sockets: each recording cut at every place, and damaged in every byte. Nothing of them is applied,
 //! whoever has to be answered is, and a good program beside them notices nothing.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 use dict_event_loop::Settings;
 use dict_event_loop::client::{Content, RequestOptions, WatchEvent, WatchOptions, WriterOptions};
@@ -10,6 +11,7 @@ use dict_protocol::dialect::comet::{self, Answer};
 use dict_protocol::dialect::{Incoming, Options, pytcp};
 use dict_protocol::dictionary;
 use dict_protocol::encoding::json;
+use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
 use dict_protocol::value::Value;
 
@@ -166,7 +168,7 @@ fn a_comms_client_beside_broken_ones_notices_nothing() {
             (watch.latest("bench") == Some(dictionary! { "good" => n })).then_some(())
         });
     }
-    while let Some(event) = watch.next(std::time::Duration::ZERO).unwrap() {
+    while let Some(event) = watch.next(Duration::ZERO).unwrap() {
         if let WatchEvent::State(state) = event {
             assert!(state.dictionary.contains_key("good"), "{state:?}");
         }
@@ -217,7 +219,7 @@ fn a_pytcp_server_whose_frames_are_damaged_stays_connected_and_its_good_frames_c
     wait_for("the last good frame", || {
         (watch.latest("psu") == Some(dictionary! { "good" => n })).then_some(())
     });
-    for event in std::iter::from_fn(|| watch.next(std::time::Duration::ZERO).unwrap()) {
+    for event in std::iter::from_fn(|| watch.next(Duration::ZERO).unwrap()) {
         if let WatchEvent::State(state) = event {
             assert_eq!(state.dictionary.keys().collect::<Vec<_>>(), ["good"], "only good frames are taken");
         }
@@ -265,4 +267,21 @@ fn a_ping_pong_client_is_answered_for_each_read_and_once_at_the_end() {
             }
         }
     }
+}
+
+#[test]
+fn whoever_is_one_too_many_is_sent_away() {
+    let most = Limits::default().peers;
+    let lab = Lab::new(&["comms://127.0.0.1:0"], &[]);
+    let mut silent: Vec<_> = (0..most).map(|_| lab.connect(0)).collect();
+    let mut refused = lab.connect(0);
+    let ended = refused.read(&mut [0; 1]);
+    assert!(ended.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "{ended:?}");
+    drop(silent.pop());
+    wait_for("the place of one that left", || {
+        let mut next = lab.connect(0);
+        next.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let read = next.read(&mut [0; 1]);
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock).then_some(())
+    });
 }

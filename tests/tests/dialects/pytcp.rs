@@ -169,6 +169,25 @@ fn of_two_servers_under_one_source_the_second_is_reported() {
 }
 
 /// That a client has received nothing but what was published, in its order, up to the last.
+#[test]
+fn what_a_server_said_while_another_wrote_its_source_is_recorded_when_that_is_gone() {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let links: Vec<_> = listeners
+        .iter()
+        .map(|listener| format!("pytcp://{}?source=psu", listener.local_addr().unwrap()))
+        .collect();
+    let mut logger = Logger::new(&[], &[&links[0], &links[1]]);
+    let (mut first, _) = listeners[0].accept().unwrap();
+    let (mut second, _) = listeners[1].accept().unwrap();
+    first.write_all(&frame(&dictionary! { "by" => 1 })).unwrap();
+    logger.wait_for_states("psu", 1);
+    second.write_all(&frame(&dictionary! { "by" => 2 })).unwrap();
+    logger.wait_until_told("not recorded");
+    drop((first, listeners));
+    assert_eq!(logger.wait_for_states("psu", 2)[1], dictionary! { "by" => 2 });
+    logger.stop();
+}
+
 fn received_in_order(client: &Peer, published: &[Dictionary]) -> usize {
     let received = dictionaries(client.journal("received"));
     assert_eq!(received.last(), published.last());
