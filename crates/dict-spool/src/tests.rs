@@ -50,7 +50,9 @@ fn add(session: &mut Session) -> WriterId {
 }
 
 fn publish(file: &mut SpoolFile, session: &mut Session, writer: WriterId, n: i64) -> Result<()> {
-    session.publish(now(), writer, &dictionary! { "n" => n, "text" => "x".repeat(100 + n as usize % 2) }).unwrap();
+    session
+        .publish(now(), writer, &dictionary! { "n" => n, "text" => "x".repeat(100 + n as usize % 2) })
+        .unwrap();
     session.set_bookmark(writer, &n.to_le_bytes());
     file.write(session)
 }
