@@ -67,7 +67,7 @@ pub(crate) struct PublishArguments {
     pub(crate) text: bool,
     /// Read dictionaries from standard input: a JSON object a line, each the whole new state
     ///
-    /// Waits while more is unacknowledged than fits in memory. Ends with 0 when every line is acknowledged; if it fails,
+    /// Waits while more is unacknowledged than fits in memory (64 MiB, a million updates). Ends with 0 when every line is acknowledged; if it fails,
     /// it tells which line is the last that is.
     #[arg(long, conflicts_with_all = ["pairs", "text"])]
     pub(crate) stdin: bool,
@@ -80,7 +80,14 @@ pub(crate) struct PublishArguments {
     /// What to wait for [default: logged where the hub has had a logger, else received]
     #[arg(long, value_enum)]
     pub(crate) ack: Option<Ack>,
-    /// Keep what is not acknowledged in a file (not supported yet)
+    /// Keep what no logger has yet in this file, which outlives the command; run again with it, what is left is sent
+    ///
+    /// It is made where there is none, and belongs to one command at a time. With --stdin it also remembers how many lines
+    /// were taken: run again with the same input, however the last run ended, the command goes on with the line after
+    /// them, so that each is in the timeline once; a run that came to its end has nothing more to publish. An input whose
+    /// first line is another is taken from its beginning. One that is not what was taken, though its first line is, is an
+    /// error: give it a file of its own. What is written is synced to the disk before it is sent. Goes with --ack logged
+    /// alone.
     #[arg(long, value_name = "FILE")]
     pub(crate) spool: Option<PathBuf>,
 }

@@ -1,18 +1,21 @@
 //! `dict-client publish`.
 
+mod bookmark;
 mod input;
 mod ledger;
 mod lines;
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use dict_cli::UsageError;
-use dict_event_loop::client::{Client, Level, LoggerPresence, WhenFull, WriteError, Writer, WriterOptions};
+use dict_event_loop::client::{
+    Client, Durability, Left, Level, LoggerPresence, WhenFull, WriteError, Writer, WriterOptions,
+};
 use dict_protocol::value::{Dictionary, Value};
 
 use crate::PATIENCE;
-use crate::arguments::{ConnectionArguments, PublishArguments};
+use crate::arguments::{Ack, ConnectionArguments, PublishArguments};
 use crate::state::current;
 use crate::text::{Pair, value_or_text};
 
@@ -21,22 +24,38 @@ const ACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(connection: ConnectionArguments, arguments: PublishArguments) -> Result<()> {
     let PublishArguments { source, pairs, replace, text, stdin, patch, take_over, ack, spool } = arguments;
-    if spool.is_some() {
-        let text = "--spool is not supported yet: what is not acknowledged is kept in memory";
+    if spool.is_some() && matches!(ack, Some(Ack::None | Ack::Received)) {
+        let text =
+            "--spool keeps each update until every logger has it: leave --ack out, or say --ack logged";
         return Err(UsageError(text.to_owned()).into());
     }
     let options = WriterOptions { level: ack.map(Level::from), take_over, when_full: WhenFull::Block };
-    let client = connection.connect()?;
+    let client = connection.connect_as(|client| match spool {
+        Some(file) => client.spool_with(file, Durability::Power),
+        None => client,
+    })?;
+    let left = client.left(&source);
     // What is not replaced is kept: it has to be asked for before a new epoch begins without it.
-    let kept = if replace || (stdin && !patch) { None } else { current(&client, &source)? };
-    let kept = kept.map(|current| current.values).unwrap_or_default();
+    let kept =
+        if replace || (stdin && !patch) { Dictionary::new() } else { kept(&client, &source, left.as_ref())? };
     if stdin {
-        return lines::publish(client, source, options, patch.then_some(kept));
+        return lines::publish(client, source, options, patch.then_some(kept), left);
     }
     let writer = begin(&client, &source, options)?;
     writer.publish(&with_pairs(kept, pairs, text))?;
-    flush(&client, &writer, ACKNOWLEDGED)?;
+    flush(&client, Some(&writer), ACKNOWLEDGED).map_err(|error| match error.downcast_ref() {
+        Some(WriteError::TimedOut { .. }) => anyhow!("{error}{}", why_not(&client, Some(&writer))),
+        _ => error,
+    })?;
     end(&client)
+}
+
+/// The source's dictionary: as a spool has it, where that is still on its way, else as the hub does.
+fn kept(client: &Client, source: &str, left: Option<&Left>) -> Result<Dictionary> {
+    if let Some(left) = left.filter(|left| left.unacknowledged > 0) {
+        return Ok(left.dictionary.clone());
+    }
+    Ok(current(client, source)?.map(|current| current.values).unwrap_or_default())
 }
 
 /// Begins to write, or says why that cannot be.
@@ -54,23 +73,21 @@ fn with_pairs(mut dictionary: Dictionary, pairs: Vec<Pair>, text: bool) -> Dicti
     dictionary
 }
 
-/// Waits until everything is acknowledged.
-fn flush(client: &Client, writer: &Writer, timeout: Duration) -> Result<()> {
-    match writer.flush(timeout) {
-        Ok(flushed) if flushed.dropped > 0 => {
-            bail!("{} updates were dropped: nobody has them", flushed.dropped)
-        }
-        Ok(_) => Ok(()),
-        Err(error @ WriteError::TimedOut { .. }) => bail!("{error}{}", why_not(client, writer)),
-        Err(error) => Err(error.into()),
+/// Waits until everything is acknowledged, what a spool had left of other sources too.
+fn flush(client: &Client, writer: Option<&Writer>, timeout: Duration) -> Result<()> {
+    let waited = writer.map_or(Ok(()), |writer| writer.flush(timeout).map(drop));
+    match waited.and_then(|()| client.flush(timeout))? {
+        0 => Ok(()),
+        dropped => bail!("{dropped} updates were dropped: nobody has them"),
     }
 }
 
 /// Why nothing may be acknowledged, as far as is known.
-fn why_not(client: &Client, writer: &Writer) -> &'static str {
+fn why_not(client: &Client, writer: Option<&Writer>) -> &'static str {
+    let level = writer.map_or(Some(Level::Logged), Writer::level);
     if !client.is_connected() {
         ": the connection to the hub is lost"
-    } else if writer.level() == Some(Level::Logged) && client.logger() != LoggerPresence::Present {
+    } else if level == Some(Level::Logged) && client.logger() != LoggerPresence::Present {
         ": the hub has no logger"
     } else {
         ""

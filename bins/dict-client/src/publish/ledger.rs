@@ -14,6 +14,11 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// One that goes on after `line`: the lines up to there are acknowledged when so many updates are.
+    pub(super) fn after(line: u64, updates: u64) -> Self {
+        Self { updates, open: VecDeque::from([(updates, line)]), acknowledged_line: 0 }
+    }
+
     /// Entries that are worth a look at what is acknowledged by now.
     const LONG: usize = 4_096;
 
@@ -42,7 +47,7 @@ impl Ledger {
 
     /// Whether it pays to tell it what is acknowledged.
     pub(super) fn is_long(&self) -> bool {
-        self.open.len().is_multiple_of(Self::LONG) && !self.open.is_empty()
+        self.open.len() >= Self::LONG
     }
 
     /// The last line that is acknowledged with all before it; 0: none.

@@ -15,6 +15,7 @@ use super::dispatch::{self, Callback, HubInfo};
 use super::driver::Driver;
 use super::error::ConnectError;
 use super::shared::{Shared, Stage, deadline};
+use super::spool::Opening;
 use super::{Client, Inner, Threads};
 use crate::address::Address;
 use crate::application::Retry;
@@ -31,6 +32,8 @@ pub struct Builder {
     patience: Duration,
     retry: Retry,
     callbacks: Vec<Callback>,
+    /// Where the spool is, if not in memory.
+    pub(super) opening: Option<Opening>,
 }
 
 impl Default for Builder {
@@ -44,6 +47,7 @@ impl Default for Builder {
             patience: Duration::from_secs(5),
             retry: Retry::Always,
             callbacks: Vec::new(),
+            opening: None,
         }
     }
 }
@@ -70,8 +74,8 @@ impl Builder {
         self
     }
 
-    /// 128 bits that tell this client from all others; by default random. To be kept with unacknowledged updates that
-    /// outlive the program.
+    /// 128 bits that tell this client from all others; by default random. A spool's file that is there already has one of
+    /// its own, which is used instead.
     #[must_use]
     pub fn client_id(mut self, id: [u8; 16]) -> Self {
         self.client_id = Some(id);
@@ -151,7 +155,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the link cannot be understood or is no native one, or the operating system has no descriptors or threads left.
+    /// If the link cannot be understood or is no native one, the spool's file cannot be opened, or the operating system has
+    /// no descriptors or threads left.
     pub fn start<L>(self, link: L) -> Result<Client, ConnectError>
     where
         L: TryInto<Link>,
@@ -166,15 +171,23 @@ impl Builder {
             return Err(ConnectError::Prefix { prefix: prefix.clone() });
         }
         let address = Address::new(link.host(), link.port())?;
-        let session = Session::new(Settings {
+        let client_id = self.client_id.unwrap_or_else(random_id);
+        let settings = Settings {
             name: self.name,
             product: self.product,
             credentials: self.credentials,
-            client_id: self.client_id.unwrap_or_else(random_id),
+            client_id,
             limits: self.limits,
-        });
+        };
+        let (session, store) = match self.opening {
+            None => (Session::new(settings), None),
+            Some(open) => {
+                let (store, kept) = open(client_id)?;
+                (Session::restore(settings, kept), Some(store))
+            }
+        };
         let event_loop = EventLoop::new()?;
-        let shared = Arc::new(Shared::new(session, event_loop.waker()));
+        let shared = Arc::new(Shared::new(session, store, event_loop.waker()));
         let mut state = shared.lock();
         for callback in self.callbacks {
             state.inbox.register(callback);
@@ -204,6 +217,9 @@ fn drive(
         let mut state = shared.lock();
         state.stage = Stage::Closed;
         state.inbox.close();
+        // Whoever joins this thread may open the file anew.
+        let _ = state.keep();
+        state.store = None;
         shared.announce(state);
     })
 }

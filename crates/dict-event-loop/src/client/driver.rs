@@ -10,6 +10,7 @@ use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
+use super::ClientClosed;
 use super::shared::{Shared, Stage, State};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;
@@ -62,6 +63,8 @@ impl Driver {
 
     /// Does what could not be done while the session was lent to its events.
     fn settle(&self, state: &mut MutexGuard<'_, State>) {
+        // Before writers are forgotten. That it failed is found again when the lock is given back.
+        let _ = state.keep();
         let State { session, inbox, released, .. } = &mut **state;
         released.retain(|&id| {
             let done = session.writer(id).is_none_or(Writer::is_done);
@@ -89,7 +92,8 @@ impl Driver {
         let mut state = self.shared.lock();
         if state.stage == Stage::Running {
             state.stage = Stage::Closing;
-            state.lost = state.failure.as_ref().map(ToString::to_string);
+            let reason = state.failure.as_ref().map(ToString::to_string);
+            state.lost = reason.map(|reason| ClientClosed::Lost { reason });
             state.inbox.changed = true;
         }
         self.shared.announce(state);

@@ -28,6 +28,12 @@ pub enum ClientClosed {
         /// Why there is no connection.
         reason: String,
     },
+    /// Its [spool's file](super::Builder::spool) cannot be written. What was published before is in it.
+    #[error("{reason}")]
+    Spool {
+        /// The file, what went wrong, and what to do.
+        reason: String,
+    },
 }
 
 /// Why there is no connection.
@@ -52,6 +58,10 @@ pub enum ConnectError {
         /// What was given.
         prefix: String,
     },
+    /// The spool's file cannot be used.
+    #[cfg(feature = "spool")]
+    #[error(transparent)]
+    Spool(#[from] Arc<dict_spool::Error>),
     /// The operating system has no descriptors or threads left.
     #[error("cannot start the client's threads: {0}")]
     Start(Arc<io::Error>),

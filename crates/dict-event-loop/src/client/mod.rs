@@ -28,6 +28,9 @@
 //! # running.join().unwrap()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! What is published at level `logged` is kept until every logger has it: in memory, or with the feature `spool` in a
+//! file ([`Builder::spool`]) that outlives the program.
 
 mod builder;
 mod callbacks;
@@ -39,6 +42,7 @@ mod inbox;
 mod peers;
 mod requests;
 mod shared;
+mod spool;
 mod watch;
 mod watches;
 mod writer;
@@ -56,8 +60,11 @@ pub use dispatch::{Asked, CallbackId, HubInfo, Incoming};
 pub use error::{ClientClosed, ConnectError, RequestError, SendError, WatchError, WriteError, WriterError};
 pub use peers::PeerEvent;
 pub use requests::RequestOptions;
+#[cfg(feature = "spool")]
+pub use spool::Durability;
+pub use spool::Left;
 pub use watch::{Events, Mode, SourceState, StateEvent, UpdateEvent, Watch, WatchEvent, WatchOptions};
-pub use writer::{Flushed, Writer};
+pub use writer::{Flushed, Step, Writer};
 
 use dict_protocol::link::Link;
 use dict_protocol::session::WriterId;

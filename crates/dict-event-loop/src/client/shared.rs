@@ -8,6 +8,7 @@ use dict_protocol::session::{Session, WriterId};
 
 use super::error::{ClientClosed, ConnectError};
 use super::inbox::Inbox;
+use super::spool::Store;
 use crate::waker::Waker;
 
 /// How far a client is.
@@ -31,7 +32,9 @@ pub(super) struct State {
     /// Why the last attempt to connect failed, since the last connection.
     pub(super) failure: Option<ConnectError>,
     /// Why it was given up, if not by the program.
-    pub(super) lost: Option<String>,
+    pub(super) lost: Option<ClientClosed>,
+    /// Where the session's spool is kept, if not in memory alone.
+    pub(super) store: Option<Box<dyn Store>>,
     /// The loop is going to look for output: nobody needs to wake it.
     pub(super) loop_looks: bool,
     /// The dispatch thread has still something to do.
@@ -48,10 +51,7 @@ impl State {
 
     /// Why they are not.
     pub(super) fn closed(&self) -> ClientClosed {
-        match &self.lost {
-            Some(reason) => ClientClosed::Lost { reason: reason.clone() },
-            None => ClientClosed::ByProgram,
-        }
+        self.lost.clone().unwrap_or(ClientClosed::ByProgram)
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(session: Session, waker: Waker) -> Self {
+    pub(super) fn new(session: Session, store: Option<Box<dyn Store>>, waker: Waker) -> Self {
         let limits = session.settings().limits.clone();
         let state = State {
             session,
@@ -76,6 +76,7 @@ impl Shared {
             released: Vec::new(),
             failure: None,
             lost: None,
+            store,
             loop_looks: false,
             dispatching: true,
             waiting: 0,
@@ -91,20 +92,28 @@ impl Shared {
 
     /// Gives the lock back after the session was given something to send.
     pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
-        let wake = !state.loop_looks && !state.session.output().is_empty();
+        let failed = state.keep().is_err();
+        let wake = failed || (!state.loop_looks && !state.session.output().is_empty());
         state.loop_looks |= wake;
         drop(state);
         if wake {
             self.waker.wake();
         }
+        if failed {
+            self.changed.notify_all();
+        }
     }
 
     /// Gives the lock back after something happened.
     pub(super) fn announce(&self, mut state: MutexGuard<'_, State>) {
+        let failed = state.keep().is_err();
         let changed = std::mem::take(&mut state.inbox.changed) && state.waiting > 0;
         let jobs = std::mem::take(&mut state.inbox.new_jobs);
         let ready = state.inbox.take_ready();
         drop(state);
+        if failed {
+            self.waker.wake();
+        }
         if changed {
             self.changed.notify_all();
         }

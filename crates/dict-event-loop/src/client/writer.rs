@@ -32,6 +32,19 @@ pub struct Flushed {
     pub dropped: u64,
 }
 
+/// One of several things to be [published at once](Writer::publish_all).
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Step {
+    /// The whole dictionary, or with `patch` keys to set.
+    pub dictionary: Dictionary,
+    /// Leaves the other keys as they are.
+    pub patch: bool,
+    /// Bytes of the program's own, as where in its input this comes from: in a [spool's file](super::Builder::spool)
+    /// they are stored with the update, in one transaction, and the next run of the program finds the last ones in
+    /// [`Left::bookmark`](super::Left::bookmark). Also if nothing differs.
+    pub bookmark: Vec<u8>,
+}
+
 impl Client {
     /// Begins to write a source. The hub is asked in the background; [`Writer::wait_announced`] tells its answer.
     ///
@@ -72,7 +85,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// If the dictionary is over a limit, or the source is not this writer's any more.
+    /// If the dictionary is over a limit, the source is not this writer's any more, or the spool's file cannot be written.
     pub fn publish(&self, dictionary: &Dictionary) -> Result<Option<u64>, WriteError> {
         self.publishing(|state, id| state.session.publish(Clock::now(), id, dictionary))
     }
@@ -103,6 +116,55 @@ impl Writer {
     /// As [`Writer::publish`].
     pub fn patch(&self, set: &Dictionary, remove: &[&str]) -> Result<Option<u64>, WriteError> {
         self.publishing(|state, id| state.session.patch(Clock::now(), id, set, remove.iter().copied()))
+    }
+
+    /// Publishes several things in their order; where there is a [spool's file](super::Builder::spool), with one
+    /// transaction for as many as there is room for. Returns what came of each, up to the first that failed.
+    pub fn publish_all(&self, steps: &[Step]) -> Vec<Result<Option<u64>, WriteError>> {
+        let shared = &self.inner.shared;
+        let mut results: Vec<Result<_, WriteError>> = Vec::with_capacity(steps.len());
+        let mut kept = 0;
+        let mut state = shared.lock();
+        while results.len() < steps.len() && results.last().is_none_or(Result::is_ok) {
+            match self.step(&mut state, &steps[results.len()]) {
+                Some(result) => results.push(result),
+                None if state.keep().is_err() => break,
+                None => {
+                    // What there is goes out, which makes room.
+                    shared.release(state);
+                    kept = results.len();
+                    let step = &steps[kept];
+                    let (guard, result) = shared.wait(shared.lock(), None, |state| self.step(state, step));
+                    state = guard;
+                    results.push(result.unwrap_or_else(|| Err(state.closed().into())));
+                }
+            }
+        }
+        if let Err(closed) = state.keep() {
+            results.truncate(kept);
+            results.push(Err(closed.into()));
+        }
+        shared.release(state);
+        results
+    }
+
+    /// Publishes one thing; `None` if it has to wait for room.
+    fn step(&self, state: &mut State, step: &Step) -> Option<Result<Option<u64>, WriteError>> {
+        if let Err(closed) = state.check_running() {
+            return Some(Err(closed.into()));
+        }
+        let (session, now) = (&mut state.session, Clock::now());
+        let published = if step.patch {
+            session.patch(now, self.id, &step.dictionary, [])
+        } else {
+            session.publish(now, self.id, &step.dictionary)
+        };
+        match published {
+            Err(PublishError::Full) => return None,
+            Err(_) => {}
+            Ok(_) => session.set_bookmark(self.id, &step.bookmark),
+        }
+        Some(published.map_err(WriteError::from))
     }
 
     /// The last update that is acknowledged at the source's level, in its epoch; 0: none.
@@ -188,8 +250,11 @@ impl Writer {
             state = guard;
             result = waited.unwrap_or_else(|| Err(state.closed()))?;
         }
+        let kept = state.keep();
         shared.release(state);
-        Ok(result?)
+        let published = result?;
+        kept?;
+        Ok(published)
     }
 
     /// Waits for `until` to give something, or for the writer's end.
