@@ -189,7 +189,7 @@ impl World {
         };
         call(session, clocks[*party as usize], &mut |event| match (*party, event) {
             (_, Event::Disconnected { reason }) => {
-                complain(format!("the {party:?} was disconnected: {reason}"))
+                complain(format!("the {party:?} was disconnected: {reason}"));
             }
             (Party::Watcher, Event::Update(update)) => seen.push(update.sequence),
             (Party::Logger, Event::Connected(connected)) => recorder.opened(*link, connected.hub),

@@ -69,7 +69,7 @@ fn cut_native(step: usize) -> Result<usize, Miss> {
 }
 
 /// Cuts an exchange everywhere, and has a whole one after each.
-fn cut_older(partner: &mut dyn Partner, step: usize) -> Result<(Dialect, usize), Miss> {
+fn cut_older(partner: &mut dyn Partner, step: usize) -> Result<(Dialect, u64), Miss> {
     let dialect = partner.dialect();
     let before = [Way::There, Way::Back].map(|way| partner.proxy().passed(way));
     let number = partner.say();
@@ -82,11 +82,11 @@ fn cut_older(partner: &mut dyn Partner, step: usize) -> Result<(Dialect, usize),
             partner.proxy().next(Manner::Cut(way, at));
             partner.say();
             let proxy = partner.proxy();
-            wait_until("the connection that is to be cut", || proxy.is_spent())?;
+            cuts += 1;
+            wait_until("the connection is cut", || proxy.cuts() == cuts)?;
             let number = partner.say();
             partner.wait(number)?;
             whole.push(number);
-            cuts += 1;
         }
     }
     let arrived = partner.arrived();

@@ -13,7 +13,7 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::value::{Dictionary, Value};
 
 use super::Miss;
-use super::journal::{Journal, KEY, content, number};
+use super::journal::{Journal, KEY, number};
 use super::load::{logged, publish};
 use super::proxy::{Manner, Proxy};
 use super::systems::{Logger, free_address, wait_until};
@@ -22,9 +22,9 @@ use crate::programs::PATIENCE;
 /// How long an older program waits for anything.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What is said in exchange `number`.
+/// What is said in exchange `number`; always of one length.
 fn said(dialect: Dialect, number: u64) -> Dictionary {
-    dictionary! { KEY => content(dialect.name(), number) }
+    dictionary! { KEY => format!("{number:06} was said in {dialect}") }
 }
 
 /// A partner that speaks a dialect with a logger, through a proxy.

@@ -41,6 +41,7 @@ struct Shared {
     next: Mutex<VecDeque<Manner>>,
     streams: Mutex<Vec<TcpStream>>,
     passed: [AtomicU64; 2],
+    cuts: AtomicU64,
     silent: AtomicBool,
     ended: AtomicBool,
 }
@@ -55,6 +56,7 @@ impl Proxy {
             next: Mutex::default(),
             streams: Mutex::default(),
             passed: Default::default(),
+            cuts: AtomicU64::new(0),
             silent: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
@@ -71,6 +73,11 @@ impl Proxy {
     /// Whether all connections of which something was said have been made.
     pub(super) fn is_spent(&self) -> bool {
         lock(&self.shared.next).is_empty()
+    }
+
+    /// How many were cut so far.
+    pub(super) fn cuts(&self) -> u64 {
+        self.shared.cuts.load(Ordering::Acquire)
     }
 
     /// Bytes that went this way, of all connections.
@@ -150,5 +157,6 @@ impl Shared {
         }
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
+        self.cuts.fetch_add(1, Ordering::Release);
     }
 }
