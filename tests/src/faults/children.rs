@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Subcommand;
-use dict_event_loop::client::{Client, Writer};
+use dict_event_loop::client::{Client, Mode, Writer};
+use dict_protocol::limits::Limits;
 
 use super::journal::{Journal, KEY, Life, content};
 use super::load::{WINDOW, logged};
+use super::{flooded, stopped};
 use crate::programs::PATIENCE;
 
 /// What a child is to do.
@@ -28,6 +30,18 @@ pub enum Task {
         /// The journal.
         journal: PathBuf,
     },
+    /// Watch everything until standard input ends.
+    Watch {
+        /// Where.
+        hub: String,
+        /// How: every or latest.
+        mode: String,
+    },
+    /// Write as fast as possible until standard input ends.
+    Flood {
+        /// Where.
+        hub: String,
+    },
 }
 
 /// Does it.
@@ -38,6 +52,10 @@ pub enum Task {
 pub fn run(task: Task) {
     match task {
         Task::Write { hub, source, first, journal } => write(&hub, &source, first, &journal),
+        Task::Watch { hub, mode } => {
+            stopped::watch(&hub, if mode == "every" { Mode::Every } else { Mode::Latest });
+        }
+        Task::Flood { hub } => flooded::flood(&hub),
     }
 }
 
@@ -104,12 +122,24 @@ fn note_acknowledged(file: &mut File, writer: &Writer, first: u64, noted: &mut u
     }
 }
 
+/// A client's limits, with which its connection outlives a minute of silence.
+pub(super) fn patient() -> Limits {
+    Limits { heartbeat: Duration::from_secs(30), ..Limits::default() }
+}
+
+/// Tells whoever started this process.
+pub(super) fn say(line: &str) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").and_then(|()| out.flush()).expect("somebody reads it");
+}
+
 /// One write a line, so that what was written before a kill is there after it.
 fn note(file: &mut File, line: &str) {
     file.write_all(format!("{line}\n").as_bytes()).expect("the disk has room");
 }
 
-fn when_input_ends() -> Arc<AtomicBool> {
+/// Set when whoever started this process closes its standard input, or is gone.
+pub(super) fn when_input_ends() -> Arc<AtomicBool> {
     let ended = Arc::new(AtomicBool::new(false));
     let stop = ended.clone();
     std::thread::spawn(move || {

@@ -73,7 +73,7 @@ fn fill_twice(setting: &Setting) -> Result<String, Miss> {
     let mut logger = Logger::within(folder, &[]);
     let load = Load::start(&logger.address, 2);
     let live = Live::new(&logger.address)?;
-    let quiet = Duration::from_secs(setting.form(5, 3));
+    let quiet = Duration::from_millis(setting.form(5_000, 1_500));
 
     let full = stands_still(&load, quiet)?;
     live.is_served()?;
@@ -97,8 +97,8 @@ fn fill_twice(setting: &Setting) -> Result<String, Miss> {
     let (tally, entries) = logger.settle(&journals)?;
     oracle::notices(&journals, &entries)?;
     Ok(format!(
-        "no acknowledgement for {} s, watchers served; drains {} ms after there is room, and after a kill; {tally}",
-        quiet.as_secs(),
+        "no acknowledgement for {:.1} s, watchers served; drains {} ms after there is room, and after a kill; {tally}",
+        quiet.as_secs_f64(),
         drained.as_millis()
     ))
 }

@@ -25,11 +25,22 @@
 
 mod calls;
 pub mod children;
+mod clocks;
+mod crowded;
+mod cut;
+mod exchanges;
+mod flipped;
+mod flooded;
 mod full;
 pub mod journal;
 mod killed;
 mod load;
 pub mod oracle;
+mod proxy;
+mod silent;
+mod soak;
+mod spooled;
+mod stopped;
 mod systems;
 mod torn;
 mod unsynced;
@@ -52,11 +63,22 @@ pub struct Row {
 pub const ROWS: &[Row] = &[
     Row { number: 1, fault: "logger killed under load", run: killed::logger },
     Row { number: 2, fault: "hub killed under load", run: killed::hub },
+    Row { number: 3, fault: "writer killed in mid-frame, spool file kept", run: spooled::run },
     Row { number: 4, fault: "all killed at once", run: killed::all },
     Row { number: 5, fault: "write-ahead log cut or flipped at its tail", run: torn::run },
     Row { number: 6, fault: "fsync fails", run: unsynced::run },
     Row { number: 7, fault: "disk full", run: full::run },
     Row { number: 8, fault: "SIGTERM and Ctrl-C under load", run: killed::told_to_end },
+    Row { number: 9, fault: "connection cut at every byte of an exchange", run: cut::at_every_byte },
+    Row { number: 10, fault: "one byte a read and a write", run: cut::byte_by_byte },
+    Row { number: 11, fault: "half-open peers", run: silent::run },
+    Row { number: 12, fault: "bits flipped, 1 in 10 KB", run: flipped::run },
+    Row { number: 13, fault: "subscriber stopped", run: stopped::run },
+    Row { number: 14, fault: "one flooder beside 50 ordinary writers", run: flooded::run },
+    Row { number: 15, fault: "no file descriptors left", run: crowded::descriptors },
+    Row { number: 16, fault: "everybody reconnects at once", run: crowded::everybody },
+    Row { number: 21, fault: "clock jumps", run: clocks::run },
+    Row { number: 24, fault: "soak", run: soak::run },
 ];
 
 /// How rows are to be run.

@@ -12,6 +12,9 @@ use dict_protocol::value::{Dictionary, Value};
 use super::journal::{self, Journal, KEY};
 use crate::programs;
 
+/// Epoch and sequence of an update.
+pub type Place = (u64, u64);
+
 /// What a timeline says of a source of the fault tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -31,9 +34,9 @@ pub enum Entry {
         /// Whose.
         source: String,
         /// From which epoch and sequence.
-        from: (u64, u64),
+        from: Place,
         /// To before which epoch, or to which epoch and sequence.
-        to: (u64, u64),
+        to: Place,
     },
 }
 
@@ -112,7 +115,7 @@ struct Watched<'a> {
     /// For each number, whether it is held.
     held: Vec<bool>,
     last: (u64, u64, u64),
-    gaps: Vec<((u64, u64), (u64, u64))>,
+    gaps: Vec<(Place, Place)>,
 }
 
 impl<'a> Oracle<'a> {
@@ -191,7 +194,7 @@ impl Watched<'_> {
     }
 }
 
-fn is_stated(gaps: &[((u64, u64), (u64, u64))], place: Option<(u64, u64)>) -> bool {
+fn is_stated(gaps: &[(Place, Place)], place: Option<Place>) -> bool {
     place.is_some_and(|place| gaps.iter().any(|&(from, to)| from <= place && place <= to))
 }
 

@@ -22,7 +22,8 @@ pub(super) fn run(setting: &Setting) -> Result<String, Miss> {
     setting.within("ending after the sync that failed", slowest, Duration::from_secs(1))?;
     let traced = trace(setting)?;
     Ok(format!(
-        "{times} times: exit with an error within {} ms, no further sync tried, {tally}; {traced}",
+        "{times} times: exit with an error within {} ms, no acknowledgement of what was not synced, no further sync tried, {tally}; \
+         {traced}",
         slowest.as_millis()
     ))
 }
@@ -31,16 +32,19 @@ pub(super) fn run(setting: &Setting) -> Result<String, Miss> {
 fn fail() -> Result<(Duration, Tally), Miss> {
     let mut logger = Logger::start();
     let load = Load::start(&logger.address, 2);
+    load.set_rate(2_000);
     load.wait_beyond(&[0, 0])?;
     logger.service.running.kill();
     let folder = tempfile::tempdir().expect("a folder");
     let trace = folder.path().join("trace");
     let failing = format!("inject=fsync,fdatasync:error=EIO:when={}", fastrand::u8(20..60));
     let path = trace.to_str().expect("the path is UTF-8");
-    logger.service.restart_traced(&["-o", path, "-e", "trace=fsync,fdatasync", "-e", &failing]);
+    logger.service.restart_traced(&[&["-o", path], &calls::OPTIONS[..], &["-e", &failing]].concat());
     let status = logger.service.running.wait();
     ensure(status.code() == Some(1), || format!("the logger ended with {status}"))?;
-    let took = after_the_failure(&whole(&trace)?)?;
+    let trace = whole(&trace)?;
+    let took = after_the_failure(&trace)?;
+    calls::check(&trace)?;
     logger.service.restart();
     load.wait_beyond(&load.acknowledged())?;
     let journals = load.finish()?;
