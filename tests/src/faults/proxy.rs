@@ -70,11 +70,6 @@ impl Proxy {
         lock(&self.shared.next).push_back(manner);
     }
 
-    /// Whether all connections of which something was said have been made.
-    pub(super) fn is_spent(&self) -> bool {
-        lock(&self.shared.next).is_empty()
-    }
-
     /// How many were cut so far.
     pub(super) fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::Acquire)

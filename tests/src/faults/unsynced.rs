@@ -64,7 +64,7 @@ fn whole(trace: &Path) -> Result<String, Miss> {
 /// How long the process lived after a sync failed, in which it may not have synced again.
 fn after_the_failure(trace: &str) -> Result<Duration, Miss> {
     let time = |line: &str| line.split_whitespace().nth(1).and_then(|time| time.parse::<f64>().ok());
-    let mut lines = trace.lines().skip_while(|line| !line.contains("EIO"));
+    let mut lines = trace.lines().skip_while(|line| !line.contains("= -1 EIO"));
     let failed = lines.next().and_then(time).ok_or_else(|| "no sync was made to fail".to_owned())?;
     let mut ended = failed;
     for line in lines {
