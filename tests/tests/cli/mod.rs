@@ -7,6 +7,7 @@ mod exchange;
 mod older;
 mod publishing;
 mod reading;
+mod spool;
 mod usage;
 mod watching;
 

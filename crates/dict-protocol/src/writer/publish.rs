@@ -226,7 +226,7 @@ impl Writer {
             Phase::Replaced => return Err(PublishError::Replaced),
             Phase::Offline | Phase::Announcing | Phase::Live => {}
         }
-        if self.epoch.ended {
+        if self.epoch.ended || self.remains() {
             return Err(PublishError::Ended);
         }
         let blocked = self.options.when_full == WhenFull::Block

@@ -88,6 +88,9 @@ fn a_killed_programs_updates_are_replayed_whoever_writes_the_source() {
     program.accept(EPOCH, 7);
     program.fixture.resume(7, 2, 100, 1 << 20);
     assert_eq!(program.sent(), [again(7, 3, 3, false), again(7, 4, 4, false), again(7, 5, 5, true)]);
+    let ids: Vec<WriterId> = program.fixture.session.writers().map(|(id, _)| id).collect();
+    let ended = program.fixture.session.end_writer(program.fixture.now, ids[0]);
+    assert_eq!(ended, Err(PublishError::Ended), "there is nothing to end");
 
     let writer = program.fixture.add(None);
     assert!(program.fixture.session.left("a").is_none());
