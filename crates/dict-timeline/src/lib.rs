@@ -119,7 +119,7 @@
 //! | `request` | a request | `n`, `time`, `stream_id`, `id`, `from`, `to`, `action`, `type`, `value`, `outcome`, `result_type`, `result`, `duration_ns` |
 //! | `connection` | a client or source that came or went | `n`, `time`, `stream_id`, `event`, `client`, `address`, `product`, `source`, `reason` |
 //! | `clock` | a clock that was compared | `n`, `time`, `stream_id`, `client`, `offset_ns`, `uncertainty_ns` |
-//! | `gap` | updates that are missing | `n`, `time`, `stream_id`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` (of table `reason`) |
+//! | `gap` | updates that are missing | `n`, `time`, `stream_id`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` (of table `reason`), `since` |
 //! | `note` | a remark or alarm | `n`, `time`, `stream_id`, `event`, `from`, `text` |
 //! | `span` | a few thousand numbers | `first_n`, `last_n`, `time_min`, `time_max`, `changes` |
 //! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all) |
