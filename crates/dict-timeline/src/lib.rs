@@ -133,12 +133,14 @@
 //! become rows of the kinds `message` to `note`, in [`row`].
 #![forbid(unsafe_code)]
 
+mod carried;
 mod column;
 mod committer;
 mod error;
 mod event;
 pub mod export;
 mod filter;
+mod folder;
 mod lock;
 mod place;
 mod reader;
@@ -152,6 +154,6 @@ mod tables;
 pub use committer::{CommitOptions, Committer, Refused};
 pub use error::{Error, Result};
 pub use filter::{Filter, Limit};
-pub use reader::{Finding, Follow, Info, Progress, Reader, Rows, SourceInfo, Stage, State};
+pub use reader::{Finding, Follow, Growth, Info, Progress, Reader, Rows, SourceInfo, Stage, State};
 pub use row::{Content, Kind, Row};
-pub use store::{Options, Timeline};
+pub use store::{Amount, Options, Timeline};
