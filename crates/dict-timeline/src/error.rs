@@ -145,6 +145,9 @@ pub enum Error {
     /// There is no room on the disk. Nothing of what was to be stored is.
     #[error("the disk is full: free some space")]
     DiskFull,
+    /// Another program held a lock on the file for longer than it is waited for. Nothing of what was to be stored is.
+    #[error("another program keeps the timeline locked: end what it is doing there")]
+    Busy,
     /// What the file holds is not what was written there.
     #[error("row {n} of the timeline is damaged: {what}; run `logger verify`")]
     Corrupt {
@@ -171,9 +174,14 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Whether the disk had no room, so that trying again later may help.
+    /// Whether the disk had no room.
     pub const fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull)
+    }
+
+    /// Whether nothing was stored and nothing harmed, so that the same can be tried again later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::DiskFull | Self::Busy)
     }
 }
 
@@ -196,6 +204,11 @@ impl From<rusqlite::Error> for Error {
                     || failure.extended_code == NO_ROOM_FOR_SHARED_MEMORY =>
             {
                 Self::DiskFull
+            }
+            rusqlite::Error::SqliteFailure(failure, _)
+                if failure.code == rusqlite::ErrorCode::DatabaseBusy =>
+            {
+                Self::Busy
             }
             _ => Self::Sqlite(error),
         }

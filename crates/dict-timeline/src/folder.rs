@@ -103,8 +103,8 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Part>> {
 
 /// What a file knows of those before it, by their names.
 pub(crate) fn catalogue(database: &Connection) -> rusqlite::Result<HashMap<String, Extent>> {
-    let mut query =
-        database.prepare_cached("SELECT first_n, last_n, time_min, time_max, name FROM part ORDER BY first_n")?;
+    let mut query = database
+        .prepare_cached("SELECT first_n, last_n, time_min, time_max, name FROM part ORDER BY first_n")?;
     let parts = query.query_map((), |row| Ok((row.get(4)?, extent(row)?)))?;
     parts.collect()
 }
@@ -150,7 +150,9 @@ mod tests {
         assert_eq!(first.begun, Time::from_nanos(1_795_255_200_000_000_000));
         let second = Part::new(folder.path(), time.offset_by(-SECOND * 60), Some(&first));
         assert_eq!(second.name(), "2026-11-21T10-00-01Z.db");
-        for name in [second.name(), first.name(), "2026-11-21T9-00-00Z.db", "2026-11-21T10-00-00Z.db-wal", "a"] {
+        for name in
+            [second.name(), first.name(), "2026-11-21T9-00-00Z.db", "2026-11-21T10-00-00Z.db-wal", "a"]
+        {
             fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(list(folder.path()).unwrap(), [first.clone(), second]);

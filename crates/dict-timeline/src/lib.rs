@@ -151,7 +151,7 @@ mod settings;
 mod store;
 mod tables;
 
-pub use committer::{CommitOptions, Committer, Refused};
+pub use committer::{CommitOptions, Committer, Outage, Refused};
 pub use error::{Error, Result};
 pub use filter::{Filter, Limit};
 pub use reader::{Finding, Follow, Growth, Info, Progress, Reader, Rows, SourceInfo, Stage, State};

@@ -27,14 +27,14 @@ impl WriterLock {
     /// # Errors
     ///
     /// [`Error::Locked`] or [`Error::Access`].
-    pub(crate) fn take(path: &Path, lock_path: PathBuf) -> Result<Self> {
-        let access = |source| Error::Access { path: lock_path.clone(), source };
+    pub(crate) fn take(path: &Path, lock_path: &Path) -> Result<Self> {
+        let access = |source| Error::Access { path: lock_path.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&lock_path)
+            .open(lock_path)
             .map_err(access)?;
         let begun = Instant::now();
         loop {

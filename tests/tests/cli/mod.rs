@@ -7,6 +7,7 @@ mod exchange;
 mod older;
 mod publishing;
 mod reading;
+mod retention;
 mod usage;
 mod watching;
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing here holds a transaction for longer than one slice of rows, so that the writer's log can always begin anew.
 
-
+mod backup;
 mod file;
 mod follow;
 mod info;
@@ -17,7 +17,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::filter::Filter;
@@ -163,15 +163,24 @@ impl Reader {
 
     /// Source and key of everything that passes and is in a file that has rows in the time asked for.
     pub(crate) fn columns(&self, filter: &Filter) -> Result<Vec<(Arc<str>, String)>> {
-        let (mut columns, mut known) = (Vec::new(), HashSet::new());
+        let mut sources: Vec<(Arc<str>, Vec<String>)> = Vec::new();
+        let (mut places, mut known) = (HashMap::new(), HashSet::new());
         for path in self.parts_for(filter)? {
             let Some(file) = self.part(&path)? else { continue };
-            for column in file.columns(filter)? {
-                if known.insert(column.clone()) {
-                    columns.push(column);
+            for (source, key) in file.columns(filter)? {
+                if !known.insert((Arc::clone(&source), key.clone())) {
+                    continue;
+                }
+                let place = *places.entry(Arc::clone(&source)).or_insert(sources.len());
+                match sources.get_mut(place) {
+                    Some((_, keys)) => keys.push(key),
+                    None => sources.push((source, vec![key])),
                 }
             }
         }
-        Ok(columns)
+        let columns = sources
+            .into_iter()
+            .flat_map(|(source, keys)| keys.into_iter().map(move |key| (Arc::clone(&source), key)));
+        Ok(columns.collect())
     }
 }

@@ -34,25 +34,20 @@ impl Reader {
     pub fn state(&self, at: Option<Time>, sources: &[Pattern]) -> Result<Vec<State>> {
         let Some(at) = at else { return self.newest(|file| file.state(None, sources)) };
         // The first file that goes beyond that time has it all, but for rows of that time that came to later ones.
-        let first = self.parts(|extent| extent.time_max > at)?;
-        let touched = self.parts(|extent| extent.time_min <= at)?;
-        let mut states: Option<Vec<State>> = None;
-        for path in &first {
-            match &mut states {
-                Some(_) if !touched.contains(path) => {}
-                Some(states) => {
-                    if let Some(file) = self.part(path)? {
-                        file.amend(states, at, sources)?;
-                    }
-                }
-                None => {
-                    if let Some(file) = self.part(path)? {
-                        states = Some(file.state(Some(at), sources)?);
-                    }
-                }
+        let mut beyond = self.parts(|extent| extent.time_max > at)?.into_iter();
+        let (path, file) = loop {
+            let Some(path) = beyond.next() else { return Ok(Vec::new()) };
+            if let Some(file) = self.part(&path)? {
+                break (path, file);
+            }
+        };
+        let mut states = file.state(Some(at), sources)?;
+        for later in self.parts(|extent| extent.time_min <= at)?.into_iter().filter(|later| *later > path) {
+            if let Some(file) = self.part(&later)? {
+                file.amend(&mut states, at, sources)?;
             }
         }
-        Ok(states.unwrap_or_default())
+        Ok(states)
     }
 
     /// The dictionaries as they stood before the first row that there is: none, unless files before it were removed.

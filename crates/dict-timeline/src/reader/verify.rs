@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::file::Verification;
-use super::{Files, Reader};
+use super::{File, Files, Reader};
 use crate::error::{Error, Result};
 
 /// Findings at most: a timeline that is broken in more places is as broken.
@@ -171,7 +171,7 @@ impl Reader {
                 }
                 Err(error) => return Err(error),
             };
-            let pruned = self.newest(|newest| newest.pruned())?;
+            let pruned = self.newest(File::pruned)?;
             let goes_on = place + 1 < parts.len();
             match verification.check(&file, pruned, goes_on, &mut progress) {
                 // A file this broken cannot be looked at any further.

@@ -119,11 +119,11 @@ impl Store {
         self.checkpoint()
     }
 
-    /// The transaction is committed by now, so a disk too full for a checkpoint is no failure.
+    /// The transaction is committed by now, so that a checkpoint cannot be made now is no failure.
     fn checkpoint(&mut self) -> Result<()> {
         match self.checkpoints.after_commit(&self.database) {
-            Err(error) if error.is_disk_full() => {
-                tracing::warn!("the disk is too full to bring the log into the database");
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "the log is not brought into the database yet");
                 Ok(())
             }
             result => result,

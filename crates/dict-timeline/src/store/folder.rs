@@ -45,7 +45,7 @@ pub(super) fn claim(path: &Path, options: &Options) -> Result<WriterLock> {
         fs::create_dir(path).map_err(access)?;
         path.parent().map_or(Ok(()), folder::sync).map_err(access)?;
     }
-    WriterLock::take(path, path.join(LOCK))
+    WriterLock::take(path, &path.join(LOCK))
 }
 
 impl Folder {

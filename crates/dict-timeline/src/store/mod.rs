@@ -107,7 +107,7 @@ impl Timeline {
             return Err(Error::PartOfFolder { folder: folder.to_owned(), path });
         }
         place::look(&path)?;
-        let lock = WriterLock::take(&path, beside(&path, ".lock"))?;
+        let lock = WriterLock::take(&path, &beside(&path, ".lock"))?;
         let file = Store::open(&path, &options)?;
         Ok(Self { path, file, folder: None, options, failed: None, _lock: lock })
     }
@@ -140,8 +140,8 @@ impl Timeline {
     ///
     /// # Errors
     ///
-    /// [`Error::DiskFull`]: nothing was stored, and the same batches may be tried again. After any other error nothing
-    /// more can be stored until the timeline is opened again: what the disk did not take once must not be taken for
+    /// [`Error::DiskFull`] and [`Error::Busy`]: nothing was stored, and the same batches may be tried again. After any
+    /// other error nothing more can be stored until the timeline is opened again: what the disk did not take once must not be taken for
     /// granted because it does not complain a second time.
     pub fn append(&mut self, batches: &[Batch]) -> Result<()> {
         self.attempt(|this| {
@@ -187,7 +187,7 @@ impl Timeline {
             return Err(Error::Stopped(reason.clone()));
         }
         let Err(error) = work(self) else { return Ok(()) };
-        if !error.is_disk_full() && !matches!(error, Error::Batch(_)) {
+        if !error.is_passing() && !matches!(error, Error::Batch(_)) {
             self.failed = Some(error.to_string());
         } else if let Err(second) = self.file.reload() {
             self.failed = Some(second.to_string());
@@ -215,8 +215,8 @@ impl Timeline {
         let before = std::mem::replace(&mut self.file, next);
         match before.close() {
             // What it holds is on the disk, in its log, which is emptied when this is opened the next time.
-            Err(error) if error.is_disk_full() => {
-                tracing::warn!("the disk is too full to bring the log of the file before into its database");
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "the log of the file before stays beside it for now");
                 Ok(())
             }
             closed => closed,
@@ -226,8 +226,8 @@ impl Timeline {
     fn prune(&mut self) -> Result<()> {
         let (Some(folder), Some(keep)) = (&mut self.folder, self.options.keep) else { return Ok(()) };
         match folder.prune(&self.file, keep) {
-            Err(error) if error.is_disk_full() => {
-                tracing::warn!("the disk is too full to note which files are to be removed");
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "old files are not removed yet");
                 Ok(())
             }
             pruned => pruned,

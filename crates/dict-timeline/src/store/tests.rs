@@ -11,10 +11,12 @@ use std::rc::Rc;
 use dict_protocol::time::Time;
 
 use super::*;
-use crate::{Filter, Reader};
+use crate::{CommitOptions, Committer, Filter, Reader};
+
+type Hook = Box<dyn FnMut(&'static str)>;
 
 thread_local! {
-    static HOOK: RefCell<Option<Box<dyn FnMut(&'static str)>>> = RefCell::new(None);
+    static HOOK: RefCell<Option<Hook>> = RefCell::new(None);
 }
 
 /// Tells the test at hand that a step was done.
@@ -156,4 +158,45 @@ fn a_crash_between_the_note_and_the_removal_of_old_files_is_made_good() {
     fs::remove_file(path.join("2002-01-01T00-00-00Z.db")).unwrap();
     let findings = Reader::open(&path).unwrap().verify(|_| {}).unwrap();
     assert_eq!(findings, [crate::Finding::NumbersMissing { first: 11, last: 20 }]);
+}
+
+#[test]
+fn while_the_disk_is_full_a_committer_acknowledges_nothing_and_does_not_fail() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.db");
+    let timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
+    timeline.file.limit_pages(60);
+    let committer = Committer::start(timeline, CommitOptions::default(), || {}).unwrap();
+    committer.submit(batch(1..=2_000)).unwrap();
+    // Attempts that come to nothing, ever more rarely.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((committer.committed().count(), committer.outages().count()), (0, 0));
+    assert!(committer.failure().is_none());
+    assert!(matches!(committer.close(), Err(Error::DiskFull)));
+
+    let mut timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
+    assert!(timeline.positions().unwrap().is_empty());
+    timeline.append(&[batch(1..=2_000)]).unwrap();
+    timeline.close().unwrap();
+    assert_eq!(Reader::open(&path).unwrap().verify(|_| {}).unwrap(), []);
+}
+
+#[test]
+fn a_disk_too_full_for_the_next_file_stores_nothing_and_can_be_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lab");
+    let mut timeline = Timeline::create_or_open(&path, EACH_GROUP).unwrap();
+    timeline.append(&[batch(1..=2_000)]).unwrap();
+    // What is still to be put in order does not fit, without which no file is left.
+    timeline.file.limit_pages(timeline.file.size().unwrap() as i64 / settings::PAGE_SIZE);
+    for _ in 0..3 {
+        assert!(matches!(timeline.append(&[batch(2_001..=2_010)]), Err(Error::DiskFull)));
+        assert_eq!(timeline.positions().unwrap()[0].sequence, 2_000);
+    }
+    timeline.file.limit_pages(1 << 30);
+    timeline.append(&[batch(2_001..=2_010)]).unwrap();
+    timeline.close().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.verify(|_| {}).unwrap(), []);
+    assert_eq!((reader.rows(&Filter::default()).unwrap().count(), reader.info().unwrap().files), (2_010, 2));
 }

@@ -81,11 +81,6 @@ impl File {
         &self.database
     }
 
-    /// Where its numbers begin: rows before belong to other files, and only what they left is here.
-    pub(crate) const fn first(&self) -> i64 {
-        self.first
-    }
-
     /// The last number in use.
     pub(crate) fn end(&self) -> Result<i64> {
         let mut query =
@@ -153,7 +148,9 @@ fn connect(path: &Path) -> Result<Connection> {
         }
     }
     .map_err(|error: Error| match error {
-        Error::Sqlite(error) => Error::Access { path: path.to_owned(), source: io::Error::other(error) },
+        Error::Sqlite(error) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+            Error::Access { path: path.to_owned(), source: io::Error::other(error) }
+        }
         error => error,
     })
 }

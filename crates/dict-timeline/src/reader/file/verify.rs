@@ -221,11 +221,7 @@ struct Check<'r> {
 }
 
 impl Check<'_> {
-    fn records(
-        &mut self,
-        continuity: &mut Continuity,
-        progress: &mut impl FnMut(Progress),
-    ) -> Result<()> {
+    fn records(&mut self, continuity: &mut Continuity, progress: &mut impl FnMut(Progress)) -> Result<()> {
         let end = self.snapshot.end;
         let mut series = SeriesNumbers::default();
         let mut expected = self.snapshot.first_n;
@@ -385,8 +381,7 @@ impl SeriesNumbers {
         if let Some(id) = self.sources.get(name) {
             return Ok(*id);
         }
-        let id =
-            file.database.query_row("SELECT id FROM source WHERE name = ?", [name], |row| row.get(0))?;
+        let id = file.database.query_row("SELECT id FROM source WHERE name = ?", [name], |row| row.get(0))?;
         self.sources.insert(name.to_owned(), id);
         Ok(id)
     }

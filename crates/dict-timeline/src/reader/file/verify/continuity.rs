@@ -99,7 +99,7 @@ impl Continuity {
                 sequence: record.sequence,
             });
         }
-        epoch.ended |= record.kind == RecordKind::End;
+        epoch.ended = record.kind == RecordKind::End;
     }
 
     /// Tells what is missing, and what the table of positions has wrong.
@@ -116,7 +116,11 @@ impl Continuity {
                 let next = later.next().flatten();
                 let told = found.ended || found.settled;
                 if next.is_some() && !told && !source.covers((*epoch, found.last.saturating_add(1))) {
-                    findings.push(Finding::Unended { source: source_name(), epoch: *epoch, last: found.last });
+                    findings.push(Finding::Unended {
+                        source: source_name(),
+                        epoch: *epoch,
+                        last: found.last,
+                    });
                 }
                 let stored = positions.get(&(Arc::clone(&name), *epoch)).copied().unwrap_or_default();
                 if stored != found.last {
