@@ -22,6 +22,9 @@ pub(crate) const TIMELINE: &str = "timeline.db";
 /// gap to the timeline before it acknowledges it. Ctrl-C or SIGTERM ends it in order. DICTWIRE_LOG=info tells on
 /// standard error who comes and goes.
 ///
+/// With --rotate the timeline is a folder, which all commands read as they read a file. A folder is gone on with as a
+/// folder, without --rotate in its newest file; a timeline that is one file stays one, and refuses --rotate.
+///
 /// The other commands read a timeline, also while it is being written.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_long_help = LINK_HELP)]

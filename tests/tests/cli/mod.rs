@@ -8,6 +8,7 @@ mod older;
 mod publishing;
 mod reading;
 mod retention;
+mod trouble;
 mod usage;
 mod watching;
 

@@ -141,6 +141,24 @@ fn the_state_at_any_time_is_that_of_one_file() {
 }
 
 #[test]
+fn only_files_with_rows_of_the_time_asked_for_are_opened() {
+    let both = both();
+    let late = Time::from_nanos(START + 9 * STEP);
+    let filter = Filter { since: Some(late), ..Filter::default() };
+    let rows = shorts(&both.place.read(), &filter);
+    let state = both.place.read().state(Some(late), &[]).unwrap().len();
+    for part in &parts(&both.folder)[..3] {
+        fs::write(part, "not a database").unwrap();
+    }
+    let reader = Reader::open(&both.folder).unwrap();
+    assert_eq!(shorts(&reader, &filter), rows);
+    assert_eq!(reader.state(Some(late), &[]).unwrap().len(), state);
+    let last = Filter { limit: Some(Limit::Last(2)), ..Filter::default() };
+    assert_eq!(shorts(&reader, &last), shorts(&both.place.read(), &last));
+    assert!(reader.rows(&Filter::default()).unwrap().any(|row| row.is_err()));
+}
+
+#[test]
 fn each_file_alone_can_be_read() {
     let both = both();
     let one = both.place.read();
