@@ -120,7 +120,7 @@ fn describe_offset(offset: Option<i64>, uncertainty: Option<i64>) -> String {
 }
 
 fn describe_gap(gap: &Gap) -> String {
-    let Gap { epoch, first_sequence, last_sequence, to, reason, .. } = gap;
+    let Gap { epoch, first_sequence, last_sequence, to, reason, since, .. } = gap;
     let which = match (last_sequence, to) {
         (Some(last), _) if last == first_sequence => format!("update {last} of epoch {epoch}"),
         (Some(last), _) => format!("updates {first_sequence} to {last} of epoch {epoch}"),
@@ -132,7 +132,8 @@ fn describe_gap(gap: &Gap) -> String {
         }
         (None, None) => format!("from update {first_sequence} of epoch {epoch}"),
     };
-    format!("{}: {which}", reason.as_str())
+    let since = since.map_or_else(String::new, |since| format!(", since {}", time::format_local(since)));
+    format!("{}: {which}{since}", reason.as_str())
 }
 
 fn text(text: &Option<String>) -> String {

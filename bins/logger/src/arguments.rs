@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dict_cli::{HubArgument, LINK_HELP, LinkArguments, time};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Time;
-use dict_timeline::{Filter, Kind, Limit};
+use dict_timeline::{Amount, Filter, Kind, Limit};
+
+use crate::amount;
 
 /// The environment variable that names a timeline.
 const TIMELINE_VARIABLE: &str = "DICTWIRE_TIMELINE";
@@ -19,6 +21,9 @@ pub(crate) const TIMELINE: &str = "timeline.db";
 /// Without a command it records: it is a hub that programs connect to, and it writes every change, message, request and
 /// gap to the timeline before it acknowledges it. Ctrl-C or SIGTERM ends it in order. DICTWIRE_LOG=info tells on
 /// standard error who comes and goes.
+///
+/// With --rotate the timeline is a folder, which all commands read as they read a file. A folder is gone on with as a
+/// folder, without --rotate in its newest file; a timeline that is one file stays one, and refuses --rotate.
 ///
 /// The other commands read a timeline, also while it is being written.
 #[derive(Debug, Parser)]
@@ -37,12 +42,13 @@ pub(crate) enum Command {
     Export(ExportArguments),
     Info(InfoArguments),
     Verify(VerifyArguments),
+    Backup(BackupArguments),
     Note(NoteArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TimelineArgument {
-    /// The timeline: an SQLite database
+    /// The timeline: an SQLite database, or a folder of them
     #[arg(long, value_name = "PATH", env = TIMELINE_VARIABLE, default_value = TIMELINE)]
     pub(crate) timeline: PathBuf,
 }
@@ -50,17 +56,17 @@ pub(crate) struct TimelineArgument {
 /// Recording, the command that has no name.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArguments {
-    /// The timeline: an SQLite database [default: timeline.db]
+    /// The timeline: an SQLite database, or a folder of them [default: timeline.db]
     #[arg(long, value_name = "PATH", env = TIMELINE_VARIABLE)]
     pub(crate) timeline: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) links: LinkArguments,
-    /// Begin a new file after a time or size, such as 1d or 8GB (not supported yet)
-    #[arg(long, value_name = "TIME|SIZE")]
-    pub(crate) rotate: Option<String>,
-    /// Delete files older than this, such as 30d (not supported yet)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) keep: Option<String>,
+    /// Make the timeline a folder, and in it begin a file after each such time or size, as 1d or 8GB
+    #[arg(long, value_name = "TIME|SIZE", value_parser = amount::parse)]
+    pub(crate) rotate: Option<Amount>,
+    /// Of such a folder, remove files that are older than this, as 30d, or the oldest beyond this size, as 500GB
+    #[arg(long, value_name = "TIME|SIZE", value_parser = amount::parse)]
+    pub(crate) keep: Option<Amount>,
     /// Record this machine's own processor load, memory and network besides, and print each change
     #[arg(long)]
     pub(crate) demo: bool,
@@ -186,7 +192,7 @@ pub(crate) enum ExportFormat {
     Jsonl,
 }
 
-/// Tell what a timeline holds: its span, sources, counts, gaps, size and growth.
+/// Tell what a timeline holds: its span, sources, counts, gaps, size, growth, and when the disk will be full.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArguments {
     #[command(flatten)]
@@ -212,6 +218,22 @@ pub(crate) enum InfoFormat {
 pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) timeline: TimelineArgument,
+}
+
+/// Copy a timeline, also while it is being written.
+///
+/// The copy holds what is committed when it is begun, is checked as by verify, and appears under its name when it is
+/// complete; a timeline that is a folder is copied to a folder. Recording goes on meanwhile.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    #[command(flatten)]
+    pub(crate) timeline: TimelineArgument,
+    /// The file or folder to make
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+    /// Replace an older backup there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Put a marker in the timeline: "run 7 starts".

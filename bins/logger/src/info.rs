@@ -1,8 +1,9 @@
 //! `logger info`.
 
 use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use dict_cli::{Column, Stdout, Table, time};
 use dict_protocol::encoding::json::{self, Style};
 use dict_protocol::time::Time;
@@ -14,29 +15,74 @@ use crate::arguments::{InfoArguments, InfoFormat};
 
 pub(crate) fn run(InfoArguments { timeline, format }: InfoArguments) -> Result<()> {
     let info = Reader::open(&timeline.timeline)?.info()?;
+    let disk = Disk::of(&info)?;
     let mut out = Stdout::new();
     match format {
-        InfoFormat::Table => print(&info, &mut out)?,
+        InfoFormat::Table => print(&info, disk, &mut out)?,
         InfoFormat::Json => {
             let mut text = String::new();
-            json::write(&describe(&info), Style::READABLE, usize::MAX, &mut text)?;
+            json::write(&describe(&info, disk), Style::READABLE, usize::MAX, &mut text)?;
             writeln!(out, "{text}")?;
         }
     }
     Ok(out.flush()?)
 }
 
-fn print(info: &Info, out: &mut Stdout) -> Result<()> {
-    writeln!(out, "timeline  {}", info.path.display())?;
+/// What is left of the disk that a timeline is on.
+#[derive(Clone, Copy, Debug)]
+struct Disk {
+    free: u64,
+    /// How many days that will do, if it goes on as in the last hour; as ever, if that was too short.
+    days: Option<f64>,
+}
+
+impl Disk {
+    fn of(info: &Info) -> Result<Self> {
+        let path = info.path.display();
+        let free = fs4::available_space(&info.path).with_context(|| format!("the disk of {path}"))?;
+        let growth = info.growth.last_hour.or(info.growth.overall).filter(|growth| *growth > 0.0);
+        Ok(Self { free, days: growth.map(|growth| free as f64 / growth) })
+    }
+
+    /// When it is full; `None` if that is not known, or so far away that it means nothing.
+    fn full(self) -> Option<Time> {
+        /// Ten years.
+        const FAR: f64 = 3_652.0;
+        let seconds = self.days.filter(|days| *days < FAR)? * 86_400.0;
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).ok()? + Duration::from_secs_f64(seconds);
+        Some(Time::from_nanos(i64::try_from(time.as_nanos()).ok()?))
+    }
+}
+
+fn print(info: &Info, disk: Disk, out: &mut Stdout) -> Result<()> {
+    let files = if info.files > 1 { format!(" ({} files)", info.files) } else { String::new() };
+    writeln!(out, "timeline  {}{files}", info.path.display())?;
     match info.times {
         Some((first, last)) => {
             writeln!(out, "first     {}\nlast      {}", time::format_local(first), time::format_local(last))?;
         }
         None => writeln!(out, "first     nothing is recorded yet")?,
     }
-    let growth =
-        info.growth.map_or_else(String::new, |bytes| format!(", growing by {} a day", bytes_text(bytes)));
-    writeln!(out, "size      {}{growth}", bytes_text(info.size as f64))?;
+    if info.pruned > 0 {
+        writeln!(out, "removed   rows up to {}, with the files that they stood in", info.pruned)?;
+    }
+    writeln!(out, "size      {}", bytes_text(info.size as f64))?;
+    let growth = [("last hour", info.growth.last_hour), ("overall", info.growth.overall)];
+    let growth = growth.into_iter().filter_map(|(of, bytes)| Some((of, bytes?)));
+    let growth: Vec<_> = growth.map(|(of, bytes)| format!("{} a day ({of})", bytes_text(bytes))).collect();
+    writeln!(
+        out,
+        "growth    {}",
+        if growth.is_empty() { "not known yet".to_owned() } else { growth.join(", ") }
+    )?;
+    let full = match (disk.full(), disk.days) {
+        (Some(time), Some(days)) => {
+            format!(", full in {} on {}", days_text(days), &time::format_local(time)[..10])
+        }
+        (None, Some(_)) => ", enough for more than ten years".to_owned(),
+        (_, None) => String::new(),
+    };
+    writeln!(out, "disk      {} free{full}", bytes_text(disk.free as f64))?;
     let rows = info.rows.iter().filter(|(_, count)| *count > 0);
     let rows: Vec<_> =
         rows.map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" })).collect();
@@ -68,13 +114,19 @@ fn print(info: &Info, out: &mut Stdout) -> Result<()> {
 }
 
 /// The same for programs: counts, bytes, times in UTC; null where nothing is known.
-fn describe(info: &Info) -> Value {
+fn describe(info: &Info, disk: Disk) -> Value {
     let rows: Dictionary =
         info.rows.iter().map(|(kind, count)| (kind.as_str(), Value::from(*count))).collect();
     let fields = [
         ("path", Value::from(info.path.display().to_string())),
         ("size_bytes", info.size.into()),
-        ("growth_bytes_per_day", info.growth.into()),
+        ("files", info.files.into()),
+        ("growth_bytes_per_day", info.growth.overall.into()),
+        ("growth_bytes_per_day_last_hour", info.growth.last_hour.into()),
+        ("free_bytes", disk.free.into()),
+        ("full_in_days", disk.days.into()),
+        ("full_time", disk.full().map(utc).into()),
+        ("pruned_n", info.pruned.into()),
         ("first_n", info.numbers.map(|(first, _)| first).into()),
         ("last_n", info.numbers.map(|(_, last)| last).into()),
         ("first_time", info.times.map(|(first, _)| utc(first)).into()),
@@ -103,6 +155,11 @@ fn utc(time: Time) -> String {
     let mut text = String::new();
     write_time(time, &mut text);
     text
+}
+
+/// Days for people, as `3.0 hours`, `12.5 days`.
+fn days_text(days: f64) -> String {
+    if days < 2.0 { format!("{:.1} hours", days * 24.0) } else { format!("{days:.1} days") }
 }
 
 /// Bytes with three digits or so, as `12.3 MiB`.

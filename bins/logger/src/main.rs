@@ -2,7 +2,9 @@
 //! the commands that read a timeline.
 #![forbid(unsafe_code)]
 
+mod amount;
 mod arguments;
+mod backup;
 mod demo;
 mod export;
 mod info;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Info(arguments)) => info::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
+        Some(Command::Backup(arguments)) => backup::run(arguments),
         Some(Command::Note(arguments)) => note::run(arguments),
     })
 }

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dict_cli::config::Keys;
+use dict_cli::config::{Config, Keys};
 use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
-use dict_timeline::{Options, Timeline};
+use dict_timeline::{Amount, Options, Timeline};
 
+use crate::amount;
 use crate::arguments::{RecordArguments, TIMELINE};
 use crate::demo;
 use crate::serve::{Logger, Remote};
@@ -18,6 +19,7 @@ use crate::serve::{Logger, Remote};
 struct Wanted {
     links: Links,
     timeline: PathBuf,
+    options: Options,
     demo: bool,
     quiet: bool,
 }
@@ -43,8 +45,11 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
 fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     let (links, config) = arguments.links.read(Keys::LOGGER)?;
     let RecordArguments { timeline, rotate, keep, demo, quiet, .. } = arguments;
-    if rotate.is_some() || keep.is_some() || config.text("rotate").or(config.text("keep")).is_some() {
-        let text = "--rotate and --keep are not supported yet: a timeline is one file, and keeps everything";
+    let mut options = Options::default();
+    options.rotate = amount(rotate, "rotate", &config)?;
+    options.keep = amount(keep, "keep", &config)?;
+    if options.keep.is_some() && options.rotate.is_none() {
+        let text = "--keep removes whole files: give --rotate, too, so that there are several";
         return Err(UsageError(text.into()).into());
     }
     let demo = demo || config.flag("demo");
@@ -53,13 +58,22 @@ fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     }
     let timeline = timeline.or_else(|| config.text("timeline").map(PathBuf::from));
     let timeline = timeline.unwrap_or_else(|| TIMELINE.into());
-    Ok(Wanted { links, timeline, demo, quiet: quiet || config.flag("quiet") })
+    Ok(Wanted { links, timeline, options, demo, quiet: quiet || config.flag("quiet") })
 }
 
-fn start(Wanted { links, timeline, demo, .. }: &Wanted) -> Result<Logger> {
+/// What the command line says, or else the file.
+fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Amount>> {
+    let of_file = || config.text(key).map(amount::parse).transpose();
+    match given {
+        Some(given) => Ok(Some(given)),
+        None => Ok(of_file().map_err(|error| UsageError(format!("{key} in the file of --config: {error}")))?),
+    }
+}
+
+fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logger> {
     let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
     let open = || -> Result<Timeline> {
-        let timeline = Timeline::create_or_open(timeline, Options::default())?;
+        let timeline = Timeline::create_or_open(timeline, *options)?;
         if *demo {
             demo::check(&timeline)?;
         }

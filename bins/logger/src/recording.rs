@@ -12,13 +12,14 @@ use std::time::Duration;
 use dict_event_loop::server::{Origin, Party, StreamId, Wish};
 use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::connection::ConnectionError;
-use dict_protocol::packet::Mode;
+use dict_protocol::frame::Encoding;
+use dict_protocol::packet::{Mode, Payload};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::record::Batch;
 use dict_protocol::recorder::{Answer, LinkIndex, Recorder};
 use dict_protocol::session::{Event, Session, Settings};
 use dict_protocol::time::{Instant, Now};
-use dict_timeline::{Committer, Refused};
+use dict_timeline::{Committer, Outage, Refused};
 
 /// Batches on their way to the disk; while there are so many, a small one waits to grow.
 const UNDER_WAY: usize = 2;
@@ -35,6 +36,9 @@ const OWN_ADDRESS: &str = "this process";
 /// Between the end of the connection to the own hub and the next.
 const REJOIN: Duration = Duration::from_millis(100);
 
+/// How long a note of the logger's own may take to be on the disk.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The committer, shared with whoever closes it in the end.
 pub(crate) type SharedCommitter = Arc<Mutex<Option<Committer>>>;
 
@@ -47,6 +51,17 @@ struct Link {
     stream: Option<StreamId>,
     /// It was not reached when last tried, and that was told.
     unreachable: bool,
+}
+
+impl Link {
+    /// Has the hub put it in the timeline that for a time nothing could be stored.
+    fn note_outage(&mut self, now: Now, Outage { reason, lasted, .. }: &Outage) {
+        let text = format!("nothing was stored for {:.1} s: {reason}", lasted.as_secs_f64());
+        let payload = Payload { encoding: Encoding::Text, bytes: text.as_bytes() };
+        if let Err(error) = self.session.request(now, None, "$note", payload, NOTE_TIMEOUT) {
+            tracing::warn!(%error, text, "not noted in the timeline");
+        }
+    }
 }
 
 /// See the [module](self).
@@ -275,12 +290,15 @@ impl Party for Recording {
         !self.recorder.should_pause()
     }
 
-    fn woken(&mut self, _: Now) {
+    fn woken(&mut self, now: Now) {
         let guard = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(committer) = &*guard else { return };
         for batch in committer.committed() {
             self.under_way -= 1;
             self.recorder.committed(batch);
+        }
+        for outage in committer.outages() {
+            self.links[LOCAL as usize].note_outage(now, &outage);
         }
     }
 

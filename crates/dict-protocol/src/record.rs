@@ -62,6 +62,8 @@ pub struct Missing {
     pub after: u64,
     /// Why they are missing.
     pub reason: GapReason,
+    /// Since when, by the hub's clock as far as that is known; `None` where the writer did not say.
+    pub since: Option<Time>,
 }
 
 /// Why updates are missing.

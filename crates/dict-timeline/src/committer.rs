@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
+    Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -38,14 +38,26 @@ impl Default for CommitOptions {
 /// Batches go in with [`submit`](Self::submit) and come back from [`committed`](Self::committed) when they are on the
 /// disk, in the same order; a batch that does not come back is not, and nothing of it may be acknowledged.
 ///
-/// While the disk is full nothing comes back, and the same group is tried again, ever more rarely. After any other error
-/// of the disk nothing is tried again and [`failure`](Self::failure) tells why: the program should end.
+/// While the disk is full nothing comes back, and the same group is tried again, ever more rarely; when that is over
+/// [`outages`](Self::outages) tells of it. After any other error of the disk nothing is tried again and
+/// [`failure`](Self::failure) tells why: the program should end.
 #[derive(Debug)]
 pub struct Committer {
     batches: SyncSender<Batch>,
     committed: Receiver<Batch>,
+    outages: Receiver<Outage>,
     failure: Arc<Mutex<Option<Arc<Error>>>>,
     thread: JoinHandle<Result<()>>,
+}
+
+/// A time in which nothing could be stored, though nothing was lost by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outage {
+    /// Why: the error in words.
+    pub reason: String,
+    /// How long.
+    pub lasted: Duration,
 }
 
 /// Why a batch was not taken. It comes back with the refusal.
@@ -81,10 +93,11 @@ impl Committer {
     ) -> Result<Self> {
         let (batches, incoming) = sync_channel(options.queue.max(1));
         let (done, committed) = channel();
+        let (over, outages) = channel();
         let failure = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&failure);
         let thread = thread::Builder::new().name("committer".into()).spawn(move || {
-            let mut worker = Worker { timeline, options, incoming, done, notify, group: Vec::new() };
+            let mut worker = Worker { timeline, options, incoming, done, over, notify, group: Vec::new() };
             match worker.run() {
                 Ok(()) => worker.timeline.close(),
                 Err(error) => {
@@ -95,7 +108,7 @@ impl Committer {
                 }
             }
         })?;
-        Ok(Self { batches, committed, failure, thread })
+        Ok(Self { batches, committed, outages, failure, thread })
     }
 
     /// Hands a batch over, without waiting.
@@ -116,6 +129,11 @@ impl Committer {
         self.committed.try_iter()
     }
 
+    /// The times since the last call in which nothing could be stored, now that they are over.
+    pub fn outages(&self) -> impl Iterator<Item = Outage> {
+        self.outages.try_iter()
+    }
+
     /// Why nothing is committed any more, if that is so.
     pub fn failure(&self) -> Option<Arc<Error>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -129,7 +147,7 @@ impl Committer {
     ///
     /// Why something that was handed over could not be committed, or the file not be closed.
     pub fn close(self) -> Result<Vec<Batch>> {
-        let Self { batches, committed, failure, thread } = self;
+        let Self { batches, committed, failure, thread, .. } = self;
         drop(batches);
         thread.join().map_err(|_| Error::Stopped("the committing thread panicked".to_owned()))??;
         let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -147,7 +165,8 @@ struct Worker<N> {
     timeline: Timeline,
     options: CommitOptions,
     incoming: Receiver<Batch>,
-    done: std::sync::mpsc::Sender<Batch>,
+    done: Sender<Batch>,
+    over: Sender<Outage>,
     notify: N,
     group: Vec<Batch>,
 }
@@ -203,7 +222,7 @@ impl<N: Fn()> Worker<N> {
     fn derive(&mut self) -> Result<()> {
         match self.timeline.derive() {
             // It can wait; the next commit will tell.
-            Err(error) if error.is_disk_full() => {
+            Err(error) if error.is_passing() => {
                 thread::sleep(self.options.retry);
                 Ok(())
             }
@@ -213,17 +232,29 @@ impl<N: Fn()> Worker<N> {
 
     fn commit(&mut self) -> Result<()> {
         let mut wait = self.options.retry / 100;
+        let mut outage: Option<(Instant, String)> = None;
         loop {
             match self.timeline.append(&self.group) {
-                Err(error) if error.is_disk_full() => {
-                    tracing::warn!(%error, "nothing is stored or acknowledged until there is room; trying again");
+                Err(error) if error.is_passing() => {
+                    outage.get_or_insert_with(|| {
+                        tracing::error!(%error, "nothing is stored or acknowledged meanwhile; trying again");
+                        (Instant::now(), error.to_string())
+                    });
                     if self.is_closing() {
                         return Err(error);
                     }
                     thread::sleep(wait);
                     wait = (wait * 2).min(self.options.retry);
                 }
-                result => return result,
+                result => {
+                    if let Some((since, reason)) = outage.filter(|_| result.is_ok()) {
+                        let lasted = since.elapsed();
+                        tracing::warn!(?lasted, "everything is stored again");
+                        // Nobody is interested any more when this is being closed.
+                        let _ = self.over.send(Outage { reason, lasted });
+                    }
+                    return result;
+                }
             }
         }
     }

@@ -3,6 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use dict_protocol::time::Time;
+
+use crate::export::write_time;
+
 /// Why a timeline could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -61,6 +65,23 @@ pub enum Error {
         /// The version that readers know.
         known: i64,
     },
+    /// It is one file, and was to be a folder of files.
+    #[error(
+        "{} is one file, and only a folder of files can be rotated: choose another path, or leave out --rotate",
+        path.display()
+    )]
+    OneFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is one of the files of a folder, which are written as one.
+    #[error("{} is a part of the timeline {}: name that folder", path.display(), folder.display())]
+    PartOfFolder {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Another process, or another part of this one, writes it.
     #[error("{} is being written by another logger{}: stop that one, or choose another path", path.display(),
         process.map_or_else(String::new, |id| format!(" (process {id})")))]
@@ -110,9 +131,23 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// What was asked of a time is said by rows that are not there: the file, or folder, begins after them.
+    #[error(
+        "what was then is not in {}, which begins at {}: ask for a later time, or look where earlier files are kept",
+        path.display(), written(*first)
+    )]
+    TooEarly {
+        /// The first file.
+        path: PathBuf,
+        /// The time of its first row.
+        first: Time,
+    },
     /// There is no room on the disk. Nothing of what was to be stored is.
     #[error("the disk is full: free some space")]
     DiskFull,
+    /// Another program held a lock on the file for longer than it is waited for. Nothing of what was to be stored is.
+    #[error("another program keeps the timeline locked: end what it is doing there")]
+    Busy,
     /// What the file holds is not what was written there.
     #[error("row {n} of the timeline is damaged: {what}; run `logger verify`")]
     Corrupt {
@@ -132,16 +167,30 @@ pub enum Error {
     Sqlite(rusqlite::Error),
     /// Reading or writing beside the database failed.
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
 }
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Whether the disk had no room, so that trying again later may help.
+    /// Whether the disk had no room.
     pub const fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull)
+    }
+
+    /// Whether nothing was stored and nothing harmed, so that the same can be tried again later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::DiskFull | Self::Busy)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::Io(error),
+        }
     }
 }
 
@@ -156,7 +205,18 @@ impl From<rusqlite::Error> for Error {
             {
                 Self::DiskFull
             }
+            rusqlite::Error::SqliteFailure(failure, _)
+                if failure.code == rusqlite::ErrorCode::DatabaseBusy =>
+            {
+                Self::Busy
+            }
             _ => Self::Sqlite(error),
         }
     }
+}
+
+fn written(time: Time) -> String {
+    let mut text = String::new();
+    write_time(time, &mut text);
+    text
 }

@@ -90,6 +90,7 @@ pub(crate) fn gap(source: Arc<str>, epoch: u64, sequence: u64, kind: RecordKind,
         last_sequence: (!crosses && !whole).then_some(sequence),
         to: crosses.then_some((epoch, sequence)),
         reason: missing.reason,
+        since: missing.since,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Dictwire's timeline: the one ordered, durable record of updates, messages, requests, connections, clocks and gaps,
-//! in one SQLite file that people can read with whatever they like.
+//! in one SQLite file, or a folder of them, that people can read with whatever they like.
 //!
 //! One process writes it, through [`Timeline`] or, in groups of commits on a thread of its own, through [`Committer`];
 //! any number read it meanwhile through [`Reader`]. What goes in are the batches of
@@ -50,7 +50,7 @@
 //! - A sync that failed is never tried again; see [`Error`] and [`Timeline::append`]. A full disk stores nothing, harms
 //!   nothing, and can be tried again.
 //! - One writer: a second one is refused ([`Error::Locked`]) by a lock of the operating system on the file `PATH.lock`,
-//!   which stays when it is not held. A file of another program is refused before anything in it is touched, one with a
+//!   or in a folder `timeline.lock`, which stays when it is not held. A file of another program is refused before anything in it is touched, one with a
 //!   newer schema is not changed, and on file systems known to be shared between machines none is made.
 //! - Readers never make a file at a path where there is none, hold no transaction longer than a slice of rows takes, and
 //!   see everything that is committed.
@@ -70,6 +70,24 @@
 //! stated. A row is **late** if it came when its source had gone on to a later epoch already: it is history, and changes
 //! no state.
 //!
+//! # A folder of files
+//!
+//! With [`Options::rotate`] the path is a folder, in which a file follows another after each such time or size. Their
+//! names sort by when they were begun, `2026-11-21T10-00-00Z.db`, and what else is in the folder is left alone. Numbers
+//! go on from file to file, and [`Reader`] reads them as one.
+//!
+//! - Each file begins with every key's value and every source's position, so it can be read alone, for any time within
+//!   it, and a writer goes on with the newest alone. What a file took over stands before its first number, and no reader
+//!   takes it for rows of its own.
+//! - A file is made aside, and on the disk in whole, before it gets its name and takes its first row; the change is made
+//!   between two groups of commits. A crash at any step loses and doubles nothing.
+//! - [`Options::keep`] removes whole files, the oldest first and never the newest. A file's age is that of the one after
+//!   it, since by then it had all its rows. Up to which number rows were removed is in the newest file before they are.
+//! - A folder is written as a folder, with or without these options; then without them in its newest file. A plain file
+//!   never becomes a folder: to go on with one, move it into a folder under a name as above.
+//! - The newest file has a catalogue of the others with their numbers and times, so that a reader opens only those that
+//!   it needs.
+//!
 //! # The file, for `sqlite3`, pandas and Grafana
 //!
 //! Two views are made for reading:
@@ -78,6 +96,9 @@
 //! |---|---|
 //! | `changes` | `n`, `time` (RFC 3339, UTC), `time_ns`, `source`, `key`, `type`, `value`, `hub`, `epoch`, `sequence`, `writer_time_ns`, `offset_ns`, `uncertainty_ns`, `replayed`, `late` |
 //! | `timeline` | `n`, `time`, `time_ns`, `kind`, `source`, `key`, `type`, `value`: rows of all kinds; for other kinds than `change` these columns hold what comes closest |
+//!
+//! In a file of a folder they show its own rows. A third view, `beginning`, has what it took over from the one before:
+//! `n`, `time_ns`, `source`, `key`, `type`, `value`.
 //!
 //! `type` is `removed`, `null`, `boolean`, `integer`, `float`, `text`, `binary`, `list` or `dictionary`. `value` is
 //! null for `removed`, `null`, and for a float that is NaN; 0 or 1 for a boolean; text for an integer beyond 64 bits;
@@ -114,15 +135,17 @@
 //! | `stream` | an epoch of a source, through one hub | `id`, `source_id`, `epoch`, `hub` |
 //! | `resume` | how far an epoch is held | `source_id`, `epoch`, `sequence`, `ended`, `time` (of the last row); in the same transaction as the records |
 //! | `record` | an update as it came: all else is made of these | `n`, `rows` (numbers it takes), `kind` (1 update, 2 end, 3 state, 4 gap, 5 unreadable), `flags` (1 replayed, 2 late), `stream_id`, `sequence`, `time`, `hub_time` (null: the same), `writer_time`, `offset`, `uncertainty`, `context` (what is missing and which keys vanished, MessagePack), `crc`, `body` (MessagePack as it came) |
-//! | `change_row` | a change, ordered by key | `series_id`, `n`, `time`, `late`, `type` (of table `type`), `value` |
+//! | `change_row` | a change, ordered by key; those before `first_n` were taken over | `series_id`, `n`, `time`, `late`, `type` (of table `type`), `value` |
 //! | `message` | a message | `n`, `time`, `stream_id`, `from`, `to`, `encoding`, `type`, `value` |
 //! | `request` | a request | `n`, `time`, `stream_id`, `id`, `from`, `to`, `action`, `type`, `value`, `outcome`, `result_type`, `result`, `duration_ns` |
 //! | `connection` | a client or source that came or went | `n`, `time`, `stream_id`, `event`, `client`, `address`, `product`, `source`, `reason` |
 //! | `clock` | a clock that was compared | `n`, `time`, `stream_id`, `client`, `offset_ns`, `uncertainty_ns` |
-//! | `gap` | updates that are missing | `n`, `time`, `stream_id`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` (of table `reason`) |
+//! | `gap` | updates that are missing | `n`, `time`, `stream_id`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` (of table `reason`), `since` |
 //! | `note` | a remark or alarm | `n`, `time`, `stream_id`, `event`, `from`, `text` |
 //! | `span` | a few thousand numbers | `first_n`, `last_n`, `time_min`, `time_max`, `changes` |
-//! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all) |
+//! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all), `pruned_n` (rows up to here were removed with their files), `carried_crc` (of the rows of `change_row` before `first_n`) |
+//! | `carried` | how far an epoch was held when the file began | `source_id`, `epoch`, `sequence`, `ended`, `time`, `current` (the source's newest change was of it) |
+//! | `part` | a file of the folder before this one | `first_n`, `last_n`, `name`, `time_min`, `time_max` |
 //! | `type`, `reason` | a name for a number | `id`, `name` |
 //!
 //! All times are nanoseconds since 1970 UTC, without leap seconds. Unsigned 64-bit numbers (epochs, sequences) stand as
@@ -133,12 +156,14 @@
 //! become rows of the kinds `message` to `note`, in [`row`].
 #![forbid(unsafe_code)]
 
+mod carried;
 mod column;
 mod committer;
 mod error;
 mod event;
 pub mod export;
 mod filter;
+mod folder;
 mod lock;
 mod place;
 mod reader;
@@ -149,9 +174,9 @@ mod settings;
 mod store;
 mod tables;
 
-pub use committer::{CommitOptions, Committer, Refused};
+pub use committer::{CommitOptions, Committer, Outage, Refused};
 pub use error::{Error, Result};
 pub use filter::{Filter, Limit};
-pub use reader::{Finding, Follow, Info, Progress, Reader, Rows, SourceInfo, Stage, State};
+pub use reader::{Finding, Follow, Growth, Info, Progress, Reader, Rows, SourceInfo, Stage, State};
 pub use row::{Content, Kind, Row};
-pub use store::{Options, Timeline};
+pub use store::{Amount, Options, Timeline};

@@ -14,28 +14,27 @@ const DYING: Duration = Duration::from_millis(500);
 
 /// Holds the right to write a timeline until it is dropped, or the process ends in whatever way.
 ///
-/// The lock is on `PATH.lock`, not on the timeline itself, whose locks are SQLite's business. The file stays when the
-/// lock is gone: deleting it would let two writers hold locks on two files of one name.
+/// The lock is on a file of its own, not on the timeline itself, whose locks are SQLite's business. The file stays when
+/// the lock is gone: deleting it would let two writers hold locks on two files of one name.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
     _file: File,
 }
 
 impl WriterLock {
-    /// Takes the lock for the timeline at `path`. Where it is held, waits half a second at most.
+    /// Takes the lock for the timeline at `path`, on the file `lock_path`. Where it is held, waits half a second at most.
     ///
     /// # Errors
     ///
     /// [`Error::Locked`] or [`Error::Access`].
-    pub(crate) fn take(path: &Path) -> Result<Self> {
-        let lock_path = beside(path, ".lock");
-        let access = |source| Error::Access { path: lock_path.clone(), source };
+    pub(crate) fn take(path: &Path, lock_path: &Path) -> Result<Self> {
+        let access = |source| Error::Access { path: lock_path.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&lock_path)
+            .open(lock_path)
             .map_err(access)?;
         let begun = Instant::now();
         loop {

@@ -134,14 +134,19 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Its bytes: a MessagePack list of null or `[after_epoch, after, reason]`, then of the vanished keys; nothing for
-    /// the empty context.
+    /// Its bytes: a MessagePack list of null or `[after_epoch, after, reason, since]`, then of the vanished keys; nothing
+    /// for the empty context.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         if *self == Self::default() {
             return None;
         }
         let missing = self.missing.map_or(Value::Null, |missing| {
-            Value::from_iter([missing.after_epoch, missing.after, missing.reason.code().into()])
+            Value::from_iter([
+                missing.after_epoch.into(),
+                missing.after.into(),
+                missing.reason.code().into(),
+                missing.since.map_or(Value::Null, |since| since.as_nanos().into()),
+            ])
         });
         let vanished = Value::from_iter(self.vanished.iter().map(String::as_str));
         let mut bytes = Vec::new();
@@ -167,11 +172,15 @@ impl Context {
 }
 
 fn decode_missing(fields: &[Value]) -> Option<Missing> {
-    let [after_epoch, after, reason] = fields else { return None };
+    let [after_epoch, after, reason, since] = fields else { return None };
     Some(Missing {
         after_epoch: after_epoch.as_u64()?,
         after: after.as_u64()?,
         reason: GapReason::from_code(reason.as_u64()?.try_into().ok()?)?,
+        since: match since {
+            Value::Null => None,
+            since => Some(Time::from_nanos(since.as_i64()?)),
+        },
     })
 }
 

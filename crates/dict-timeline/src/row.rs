@@ -159,6 +159,8 @@ pub struct Gap {
     pub to: Option<(u64, u64)>,
     /// Why.
     pub reason: GapReason,
+    /// Since when, by the hub's clock as far as that is known; `None` where the writer did not say.
+    pub since: Option<Time>,
 }
 
 /// A remark.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dict_protocol::record::GapReason;
+use dict_protocol::time::Time;
 use dict_protocol::value::Value;
 use rusqlite::{Connection as Database, Row as SqlRow, params};
 
@@ -21,7 +22,7 @@ pub(crate) fn insert(
     match content {
         Content::Change(_) => {}
         Content::Gap(gap) => {
-            let sql = "INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            let sql = "INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
             database.prepare_cached(sql)?.execute(params![
                 n,
                 time,
@@ -32,6 +33,7 @@ pub(crate) fn insert(
                 gap.to.map(|(epoch, _)| epoch.cast_signed()),
                 gap.to.map(|(_, sequence)| sequence.cast_signed()),
                 gap.reason.code(),
+                gap.since.map(Time::as_nanos),
             ])?;
         }
         Content::Message(Message { from, to, encoding, value }) => {
@@ -159,6 +161,7 @@ pub(crate) fn read(kind: Kind, row: &SqlRow<'_>, source: &Arc<str>) -> Result<Co
                 last_sequence: unsigned(5)?,
                 to: unsigned(6)?.zip(unsigned(7)?),
                 reason,
+                since: row.get::<_, Option<i64>>(9)?.map(Time::from_nanos),
             })
         }
         Kind::Note => Content::Note(Note { event: row.get(3)?, from: row.get(4)?, text: row.get(5)? }),

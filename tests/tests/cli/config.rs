@@ -111,7 +111,8 @@ fn a_file_that_says_what_cannot_be_is_told_in_one_line() {
             "demo = true\nconnect = 'a'",
             "line 2: connect a:7450: this cannot be used with --demo",
         ),
-        ("logger", "a.toml", "rotate = '1d'", "--rotate and --keep are not supported yet"),
+        ("logger", "a.toml", "rotate = 'daily'", "\"daily\" is neither a time nor a size"),
+        ("logger", "a.toml", "keep = '30d'", "give --rotate, too"),
         (
             "dict-server",
             "a.toml",

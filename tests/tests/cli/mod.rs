@@ -7,7 +7,9 @@ mod exchange;
 mod older;
 mod publishing;
 mod reading;
+mod retention;
 mod spool;
+mod trouble;
 mod usage;
 mod watching;
 

@@ -106,6 +106,31 @@ fn after_a_failure_nothing_is_tried_again() {
 }
 
 #[test]
+fn a_lock_of_another_program_is_waited_for_and_told_of() {
+    let place = place();
+    let (notify, notices) = mpsc::channel();
+    let committer = Committer::start(place.write(), CommitOptions::default(), move || {
+        let _ = notify.send(());
+    })
+    .unwrap();
+    let other = Connection::open(&place.path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut maker = Maker::default();
+    maker.set("a", 1, 1, "x", 1);
+    committer.submit(maker.take()).unwrap();
+    // Longer than SQLite itself waits.
+    assert!(notices.recv_timeout(Duration::from_secs(7)).is_err());
+    assert!(committer.failure().is_none());
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(wait_for(&committer, &notices, 1).len(), 1);
+    let outages: Vec<_> = committer.outages().collect();
+    assert_eq!(outages.len(), 1, "{outages:?}");
+    assert!(outages[0].reason.contains("locked") && outages[0].lasted < Duration::from_secs(60));
+    committer.close().unwrap();
+    assert_sound(&place.read());
+}
+
+#[test]
 fn a_batch_made_wrongly_is_refused_whole() {
     let place = place();
     let mut timeline = place.write();

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use dict_protocol::dictionary;
-use dict_protocol::record::{EntryKind, GapReason};
+use dict_protocol::record::{EntryKind, GapReason, Missing};
 use dict_protocol::time::Time;
 use dict_protocol::value::{Integer, Value};
 use dict_timeline::export::{csv::CsvWriter, json, wide};
 use dict_timeline::{Filter, Kind};
 
-use super::maker::{Place, START, STEP, all, missing, place};
+use super::maker::{Place, START, STEP, all, assert_sound, missing, place};
 
 fn place_with_rows() -> Place {
     let place = place();
@@ -166,4 +166,40 @@ fn one_column_a_key() {
         "{\"time\":\"2026-11-21T10:00:00.000000000Z\",\"n\":2,\"values\":{\"psu:v\":1.5,\"psu:mode\":\"cv\"}}\n\
          {\"time\":\"2026-11-21T10:00:04.000000000Z\",\"n\":7,\"values\":{\"psu:v\":{\"$float\":\"Infinity\"},\"fan:rpm\":[1]}}\n"
     );
+}
+
+#[test]
+fn a_gap_says_since_when_if_its_writer_does() {
+    let place = place();
+    let lost = missing(0, 0, GapReason::LinkLost);
+    let since = Some(Time::from_nanos(START - 1));
+    place.store(|maker| {
+        maker.state("psu", 9, 1, Missing { since, ..lost }, &dictionary! { "x" => 1 });
+        maker.state("psu", 9, 5, missing(9, 1, GapReason::NotKept), &dictionary! { "x" => 2 });
+    });
+    let reader = place.read();
+    assert_sound(&reader);
+    for kinds in [vec![], vec![Kind::Gap]] {
+        let gaps = all(&reader, &Filter { kinds, ..Filter::default() });
+        let gaps: Vec<_> = gaps.iter().filter(|row| row.content.kind() == Kind::Gap).collect();
+        let lines: Vec<String> = gaps
+            .iter()
+            .map(|row| {
+                let mut line = String::new();
+                json::write_row(row, &mut line);
+                line
+            })
+            .collect();
+        assert!(lines[0].contains(r#""since":"2026-11-21T09:59:59.999999999Z""#), "{}", lines[0]);
+        assert!(!lines[1].contains("since"), "{}", lines[1]);
+        let mut csv = CsvWriter::new(Vec::new(), &[Kind::Gap]).unwrap();
+        gaps.iter().for_each(|row| csv.write(row).unwrap());
+        let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert!(
+            lines[0].ends_with(",since") && lines[1].ends_with(",2026-11-21T09:59:59.999999999Z"),
+            "{csv}"
+        );
+        assert!(lines[2].ends_with(",not kept by the writer,"), "{csv}");
+    }
 }

@@ -127,7 +127,7 @@ pub(crate) fn patch(removed: &[&str], set: &Dictionary) -> Vec<u8> {
 }
 
 pub(crate) fn missing(after_epoch: u64, after: u64, reason: GapReason) -> Missing {
-    Missing { after_epoch, after, reason }
+    Missing { after_epoch, after, reason, since: None }
 }
 
 /// A place for a timeline that is gone after the test.

@@ -5,6 +5,7 @@ mod commits;
 mod crash;
 mod events;
 mod export;
+mod folder;
 mod maker;
 mod opening;
 mod reading;

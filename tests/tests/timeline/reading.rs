@@ -151,7 +151,7 @@ fn what_it_holds_in_figures() {
     let names: Vec<_> =
         info.sources.iter().map(|source| (source.source.as_str(), source.keys, source.sequence)).collect();
     assert_eq!(names, [("$hub/lab", 0, 400), ("a", 3, 400), ("b", 3, 400), ("b/c", 3, 400)]);
-    assert!(info.growth.unwrap() > 0.0 && info.size > 0);
+    assert!(info.growth.overall.unwrap() > 0.0 && info.size > 0);
 }
 
 /// The queries that the documentation shows.

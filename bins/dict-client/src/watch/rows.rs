@@ -116,7 +116,7 @@ impl<'c> Rows<'c> {
     fn missed(&self, source: Arc<str>, epoch: u64, sequences: RangeInclusive<u64>) -> Row {
         let (first_sequence, last_sequence) = (*sequences.start(), Some(*sequences.end()));
         let reason = GapReason::LinkLost;
-        let gap = Gap { source, epoch, first_sequence, last_sequence, to: None, reason };
+        let gap = Gap { source, epoch, first_sequence, last_sequence, to: None, reason, since: None };
         self.row(Clock::now().time, row::Content::Gap(gap))
     }
 

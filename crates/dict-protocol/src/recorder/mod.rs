@@ -287,8 +287,9 @@ impl Recorder {
             GapReason::LinkLost if held > 0 => GapReason::NotKept,
             reason => reason,
         };
+        let since = (gap.since != Time::default()).then(|| gap.since.offset_by(state.stamp.offset));
         let kind = match DictionaryBytes::parse(state.dictionary, self.depth) {
-            Ok(_) => EntryKind::State { missing: self.missing(epoch, reason) },
+            Ok(_) => EntryKind::State { missing: Missing { since, ..self.missing(epoch, reason) } },
             Err(_) => EntryKind::Unreadable { missing: self.missing(epoch, GapReason::Unreadable) },
         };
         let row = Row {
@@ -419,7 +420,7 @@ impl Recorder {
     /// A gap within an epoch, after what is held of it.
     fn missing(&self, epoch: EpochIndex, reason: GapReason) -> Missing {
         let epoch = &self.sources[epoch];
-        Missing { after_epoch: epoch.epoch, after: epoch.received, reason }
+        Missing { after_epoch: epoch.epoch, after: epoch.received, reason, since: None }
     }
 
     /// Appends a row that is next in order, after the gap that its epoch may need before it.

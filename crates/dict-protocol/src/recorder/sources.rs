@@ -161,7 +161,7 @@ impl Sources {
         self[reaches_to].gap_before = true;
         let (after_epoch, after) =
             before.map_or((0, 0), |before| (self[before].epoch, self[before].received));
-        Some((reaches_to, Missing { after_epoch, after, reason: GapReason::EpochEnded }))
+        Some((reaches_to, Missing { after_epoch, after, reason: GapReason::EpochEnded, since: None }))
     }
 
     /// Whether nothing can be missing between an epoch and the one held before it, or the beginning.

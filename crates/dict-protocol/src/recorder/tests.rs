@@ -68,7 +68,7 @@ fn kinds(batch: &Batch) -> Vec<(EntryKind, u64)> {
 }
 
 fn gap(after_epoch: u64, after: u64) -> EntryKind {
-    EntryKind::Gap { missing: Missing { after_epoch, after, reason: GapReason::EpochEnded } }
+    EntryKind::Gap { missing: Missing { after_epoch, after, reason: GapReason::EpochEnded, since: None } }
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_state_is_stored_with_the_gap_from_what_is_held() {
     recorder.source(link, &source(1, 7, 0)).unwrap();
     assert_eq!(recorder.state(link, &state(1, 9, Some(2))), Ok(Taken::Stored));
     assert_eq!(recorder.update(link, &update(1, 10)), Ok(Taken::Stored));
-    let missing = Missing { after_epoch: 7, after: 3, reason: GapReason::SpoolFull };
+    let missing = Missing { after_epoch: 7, after: 3, reason: GapReason::SpoolFull, since: None };
     let batch = recorder.take_batch().unwrap();
     assert_eq!(kinds(&batch), [(EntryKind::State { missing }, 9), (EntryKind::Update, 10)]);
 }
@@ -147,7 +147,8 @@ fn a_loss_before_an_epoch_is_the_reason_only_where_nothing_of_the_epoch_is_held(
         let missing =
             Some(MissingFrom { first: 1, since: Time::from_nanos(500), reason: GapReason::LinkLost });
         recorder.state(link, &State { missing, ..state(1, 9, None) }).unwrap();
-        let missing = Missing { after_epoch: 7, after: held, reason };
+        let since = Some(Time::from_nanos(500));
+        let missing = Missing { after_epoch: 7, after: held, reason, since };
         assert_eq!(kinds(&recorder.take_batch().unwrap()), [(EntryKind::State { missing }, 9)]);
     }
 }
@@ -160,7 +161,7 @@ fn what_cannot_be_read_is_set_aside_and_holds_nobody_up() {
     recorder.update(link, &update(1, 5)).unwrap();
     recorder.state(link, &State { dictionary: &[0xC1], ..state(1, 9, Some(6)) }).unwrap();
     let unreadable = |after| EntryKind::Unreadable {
-        missing: Missing { after_epoch: 7, after, reason: GapReason::Unreadable },
+        missing: Missing { after_epoch: 7, after, reason: GapReason::Unreadable, since: None },
     };
     let batch = recorder.take_batch().unwrap();
     assert_eq!(kinds(&batch), [(unreadable(3), 4), (EntryKind::Update, 5), (unreadable(5), 9)]);

@@ -10,7 +10,7 @@ use dict_protocol::time::Time;
 
 use super::write_time;
 use crate::column;
-use crate::row::{Change, Content, Kind, Row};
+use crate::row::{Change, Content, Gap, Kind, Row};
 
 /// A column, in the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +49,14 @@ enum Column {
     Result,
     Duration,
     Text,
+    Since,
 }
 
 use Column as C;
 use Kind as K;
 
 /// Each column's name, and the kinds that have it; none means all.
-const COLUMNS: [(Column, &str, &[Kind]); 34] = [
+const COLUMNS: [(Column, &str, &[Kind]); 35] = [
     (C::Kind, "kind", &[]),
     (C::N, "n", &[]),
     (C::Time, "time", &[]),
@@ -90,6 +91,7 @@ const COLUMNS: [(Column, &str, &[Kind]); 34] = [
     (C::Result, "result", &[K::Request]),
     (C::Duration, "duration_ns", &[K::Request]),
     (C::Text, "text", &[K::Note]),
+    (C::Since, "since", &[K::Gap]),
 ];
 
 /// Writes rows as CSV.
@@ -127,6 +129,10 @@ impl<W: io::Write> CsvWriter<W> {
                 Column::Time => write_cell_time(out, row.time, time)?,
                 Column::WriterTime => match &row.content {
                     Content::Change(change) => write_cell_time(out, change.writer_time, time)?,
+                    _ => out.write_field("")?,
+                },
+                Column::Since => match &row.content {
+                    Content::Gap(Gap { since: Some(since), .. }) => write_cell_time(out, *since, time)?,
                     _ => out.write_field("")?,
                 },
                 column => out.write_field(cell(*column, row).as_bytes())?,

@@ -7,7 +7,7 @@
 //! | `request` | `id`, `from`, `to`, `action`, `value`, `outcome`, `result`, `duration_ns` |
 //! | `connection` | `event`, `client`, `source`, `address`, `product`, `reason` |
 //! | `clock` | `client`, `offset_ns`, `uncertainty_ns` |
-//! | `gap` | `source`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` |
+//! | `gap` | `source`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason`, `since` |
 //! | `note` | `event`, `from`, `text` |
 //!
 //! A field that is not known is left out, but for `uncertainty_ns` of a change and `last_sequence` of a gap, which are
@@ -113,6 +113,9 @@ fn write_gap(gap: &Gap, object: &mut Object<'_>) {
     object.number("to_epoch", gap.to.map(|(epoch, _)| epoch));
     object.number("to_sequence", gap.to.map(|(_, sequence)| sequence));
     object.text("reason", gap.reason.as_str());
+    if let Some(since) = gap.since {
+        object.time("since", since);
+    }
 }
 
 /// A JSON object on its way.

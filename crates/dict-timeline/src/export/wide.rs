@@ -60,13 +60,11 @@ impl Reader {
             places.entry(Arc::clone(source)).or_default().insert(key.clone(), place);
         }
         let mut values = vec![None; columns.len()];
-        if let Some(since) = filter.since {
-            for state in self.state(Some(since.offset_by(-1)), &filter.sources)? {
-                let Some(keys) = places.get(&state.source) else { continue };
-                for (key, value) in &state.values {
-                    if let Some(place) = keys.get(key) {
-                        values[*place] = Some(value.clone());
-                    }
+        for state in self.state_before(filter.since, &filter.sources)? {
+            let Some(keys) = places.get(&state.source) else { continue };
+            for (key, value) in &state.values {
+                if let Some(place) = keys.get(key) {
+                    values[*place] = Some(value.clone());
                 }
             }
         }

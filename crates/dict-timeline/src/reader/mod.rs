@@ -2,57 +2,67 @@
 //!
 //! Nothing here holds a transaction for longer than one slice of rows, so that the writer's log can always begin anew.
 
+mod backup;
+mod file;
 mod follow;
 mod info;
-mod merge;
-pub(crate) mod records;
 mod rows;
-mod scan;
-mod series;
-mod spans;
 mod state;
 mod verify;
 
 use std::cell::RefCell;
 use std::fs;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use hashbrown::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
-use crate::lock::beside;
-use crate::place::{self, Found};
-use crate::record::HUB;
-use crate::{schema, settings};
+use crate::filter::Filter;
+use crate::folder::{self, Extent, Part};
+use crate::settings;
+pub(crate) use file::File;
+pub(crate) use file::records;
 
 pub use follow::Follow;
-pub use info::{Info, SourceInfo};
+pub use info::{Growth, Info, SourceInfo};
 pub use rows::Rows;
 pub use state::State;
 pub use verify::{Finding, Progress, Stage};
 
-/// Memory for pages of the database, KiB.
-const CACHE: u32 = 64 << 10;
-
-/// A timeline, opened for reading.
+/// A timeline, opened for reading: a file, or a folder of files that are read as one.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
-    database: Connection,
-    streams: RefCell<HashMap<i64, Arc<Stream>>>,
+    files: Files,
 }
 
-/// What the rows of one stream have in common.
+/// What a timeline consists of.
 #[derive(Debug)]
-pub(crate) struct Stream {
-    pub source: Arc<str>,
-    pub hub: Arc<str>,
-    pub epoch: u64,
-    /// Whether it is a hub's events.
-    pub events: bool,
+enum Files {
+    One(File),
+    /// A folder, and its newest file as it was last looked for. The others are opened when they are read.
+    Folder(RefCell<(Part, File)>),
+}
+
+/// A file that is read from.
+#[derive(Debug)]
+enum Held<'r> {
+    Kept(&'r File),
+    Opened(Box<File>),
+}
+
+impl Deref for Held<'_> {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            Self::Kept(file) => file,
+            Self::Opened(file) => file,
+        }
+    }
 }
 
 impl Reader {
@@ -65,35 +75,33 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         settings::check_version()?;
         let given = path.as_ref();
+        let not_found = || Error::NotFound { path: given.to_owned() };
         let path = match fs::canonicalize(given) {
             Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NotFound { path: given.to_owned() });
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
             Err(source) => return Err(Error::Access { path: given.to_owned(), source }),
         };
-        if path.is_dir() {
-            return Err(Error::Foreign { path, found: "a directory".to_owned() });
-        }
-        if place::look(&path)? == Found::Nothing {
-            return Err(Error::NotFound { path: given.to_owned() });
-        }
-        let database = connect(&path)?;
-        let found = schema::version(&database)?;
-        if found > schema::VERSION {
-            return Err(Error::Newer { path, found, known: schema::VERSION });
-        }
-        if found < schema::VERSION {
-            return Err(Error::Older { path, found, known: schema::VERSION });
-        }
-        settings::reader(&database, CACHE)?;
-        database.set_prepared_statement_cache_capacity(64);
-        Ok(Self { path, database, streams: RefCell::default() })
+        let files = if path.is_dir() {
+            let newest = folder::list(&path)?.pop().ok_or_else(not_found)?;
+            let file = File::open(&newest.path)?;
+            Files::Folder(RefCell::new((newest, file)))
+        } else {
+            Files::One(File::open(&path).map_err(|error| match error {
+                Error::NotFound { .. } => not_found(),
+                error => error,
+            })?)
+        };
+        Ok(Self { path, files })
     }
 
-    /// The file.
+    /// The file, or the folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is a folder of files.
+    pub const fn is_folder(&self) -> bool {
+        matches!(self.files, Files::Folder(_))
     }
 
     /// The number of the last row that is committed; 0 if there is none.
@@ -102,95 +110,77 @@ impl Reader {
     ///
     /// What SQLite says.
     pub fn last_n(&self) -> Result<u64> {
-        Ok(self.end()?.cast_unsigned())
+        self.newest(|file| Ok(file.end()?.cast_unsigned()))
     }
 
-    /// The last number in use.
-    pub(crate) fn end(&self) -> Result<i64> {
-        let mut query =
-            self.database.prepare_cached("SELECT n + rows - 1 FROM record ORDER BY n DESC LIMIT 1")?;
-        Ok(query.query_row((), |row| row.get(0)).optional()?.unwrap_or(0))
-    }
-
-    /// Where the numbers begin whose changes may not all be in the table that is read by key.
-    pub(crate) fn derived(&self) -> Result<i64> {
-        let mut query = self.database.prepare_cached("SELECT derived_n FROM position")?;
-        Ok(query.query_row((), |row| row.get(0))?)
-    }
-
-    pub(crate) fn stream(&self, id: i64) -> Result<Arc<Stream>> {
-        if let Some(stream) = self.streams.borrow().get(&id) {
-            return Ok(Arc::clone(stream));
-        }
-        let stream = self
-            .database
-            .prepare_cached("SELECT s.name, e.hub, e.epoch FROM stream e JOIN source s ON s.id = e.source_id WHERE e.id = ?")?
-            .query_row([id], |row| {
-                let source: Arc<str> = row.get(0)?;
-                let events = source.starts_with(HUB);
-                Ok(Stream { source, hub: row.get(1)?, epoch: row.get::<_, i64>(2)?.cast_unsigned(), events })
-            })
-            .optional()?;
-        let missing =
-            || Error::Corrupt { n: 0, what: format!("there is no stream {id}, to which rows refer") };
-        let stream = Arc::new(stream.ok_or_else(missing)?);
-        self.streams.borrow_mut().insert(id, Arc::clone(&stream));
-        Ok(stream)
-    }
-}
-
-/// Connects in the way that leaves least behind.
-///
-/// A file at rest is opened for writing, though nothing is written: only so does SQLite take the files for shared
-/// memory away again when it is closed. One in use, or left by a writer that was killed, is opened for reading only. One
-/// that is at rest where nothing may be written, as on a read-only disk, needs no shared memory.
-fn connect(path: &Path) -> Result<Connection> {
-    let at_rest = !fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-    let mode = if at_rest { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
-    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let shared = match place::network_file_system(path) {
-        Some(kind) if !at_rest => return Err(Error::Network { path: path.to_owned(), kind }),
-        Some(_) => None,
-        None => Connection::open_with_flags(path, flags)
-            .and_then(|database| probe(&database).map(|()| database))
-            .ok(),
-    };
-    match shared {
-        Some(database) => Ok(database),
-        None if at_rest => connect_immutable(path),
-        None => {
-            // Once more, for what it says.
-            let database = Connection::open_with_flags(path, flags)?;
-            probe(&database)?;
-            Ok(database)
-        }
-    }
-    .map_err(|error: Error| match error {
-        Error::Sqlite(error) => Error::Access { path: path.to_owned(), source: io::Error::other(error) },
-        error => error,
-    })
-}
-
-fn connect_immutable(path: &Path) -> Result<Connection> {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                uri.push(char::from(*byte));
+    /// Asks the file that is being written.
+    fn newest<T>(&self, ask: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+        match &self.files {
+            Files::One(file) => ask(file),
+            Files::Folder(newest) => {
+                let mut newest = newest.borrow_mut();
+                let last = folder::list(&self.path)?.pop();
+                if let Some(last) = last.filter(|last| *last != newest.0) {
+                    *newest = (last.clone(), File::open(&last.path)?);
+                }
+                ask(&newest.1)
             }
-            byte => uri.push_str(&format!("%{byte:02X}")),
         }
     }
-    uri.push_str("?immutable=1");
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(uri, flags)?;
-    probe(&database)?;
-    Ok(database)
-}
 
-/// SQLite opens files at the first use only.
-fn probe(database: &Connection) -> rusqlite::Result<()> {
-    database.busy_timeout(std::time::Duration::from_secs(5))?;
-    database.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
+    /// The files that are wanted, the oldest first; the newest is always among them. `wanted` is asked about those whose
+    /// rows are known.
+    fn parts(&self, wanted: impl Fn(&Extent) -> bool) -> Result<Vec<PathBuf>> {
+        if let Files::One(_) = self.files {
+            return Ok(vec![self.path.clone()]);
+        }
+        let catalogue = self.newest(|file| Ok(folder::catalogue(file.database())?))?;
+        let parts = folder::list(&self.path)?.into_iter();
+        let parts = parts.filter(|part| catalogue.get(part.name()).is_none_or(&wanted));
+        Ok(parts.map(|part| part.path).collect())
+    }
+
+    /// The files in which there can be rows that pass.
+    fn parts_for(&self, filter: &Filter) -> Result<Vec<PathBuf>> {
+        self.parts(|extent| {
+            filter.after.is_none_or(|after| extent.last_n.cast_unsigned() > after)
+                && filter.since.is_none_or(|since| extent.time_max >= since)
+                && filter.until.is_none_or(|until| extent.time_min < until)
+        })
+    }
+
+    /// Opens one of those files; `None`: it was removed since.
+    fn part(&self, path: &Path) -> Result<Option<Held<'_>>> {
+        if let Files::One(file) = &self.files {
+            return Ok(Some(Held::Kept(file)));
+        }
+        match File::open(path) {
+            Ok(file) => Ok(Some(Held::Opened(Box::new(file)))),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Source and key of everything that passes and is in a file that has rows in the time asked for.
+    pub(crate) fn columns(&self, filter: &Filter) -> Result<Vec<(Arc<str>, String)>> {
+        let mut sources: Vec<(Arc<str>, Vec<String>)> = Vec::new();
+        let (mut places, mut known) = (HashMap::new(), HashSet::new());
+        for path in self.parts_for(filter)? {
+            let Some(file) = self.part(&path)? else { continue };
+            for (source, key) in file.columns(filter)? {
+                if !known.insert((Arc::clone(&source), key.clone())) {
+                    continue;
+                }
+                let place = *places.entry(Arc::clone(&source)).or_insert(sources.len());
+                match sources.get_mut(place) {
+                    Some((_, keys)) => keys.push(key),
+                    None => sources.push((source, vec![key])),
+                }
+            }
+        }
+        let columns = sources
+            .into_iter()
+            .flat_map(|(source, keys)| keys.into_iter().map(move |key| (Arc::clone(&source), key)));
+        Ok(columns.collect())
+    }
 }

@@ -1,18 +1,14 @@
-//! Rows that pass a filter, in their order.
+//! Rows that pass a filter, in their order, from one file after the other.
 
 use std::iter::FusedIterator;
+use std::path::PathBuf;
 use std::vec;
 
-use super::Reader;
-use super::merge::{Merge, Table};
-use super::scan::Scan;
-use super::spans::{Range, cut};
+use super::file::FileRows;
+use super::{Held, Reader};
 use crate::error::Result;
 use crate::filter::{Filter, Limit};
-use crate::row::{Kind, Row};
-
-/// With more keys than this, everything is read in order and what does not pass is left out.
-const FEW: usize = 256;
+use crate::row::Row;
 
 /// Rows that pass a filter: those that were committed when [`Reader::rows`] was called, oldest first.
 ///
@@ -21,104 +17,100 @@ const FEW: usize = 256;
 pub struct Rows<'r> {
     reader: &'r Reader,
     filter: Filter,
-    /// What is still to be read, the next last.
-    stages: Vec<Stage>,
+    /// Files that have not been begun, the next last.
+    parts: Vec<PathBuf>,
+    current: Option<(Held<'r>, FileRows)>,
+    /// The last so many, if that is what was asked for.
     ready: vec::IntoIter<Row>,
     left: u64,
-    end: i64,
+    end: u64,
     at: u64,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Scan(Scan),
-    Merge(Merge),
-}
-
-impl Stage {
-    fn fill(&mut self, reader: &Reader, filter: &Filter, out: &mut Vec<Row>) -> Result<bool> {
-        match self {
-            Self::Scan(scan) => scan.fill(reader, filter, out),
-            Self::Merge(merge) => merge.fill(reader, filter, out),
-        }
-    }
 }
 
 impl Reader {
     /// The rows that pass `filter`.
     ///
     /// A few keys, or kinds other than `change`, are read where they stand in order; everything else by going through
-    /// all rows in the time asked for. The last so many are searched from the end, and kept in memory.
+    /// all rows in the time asked for. The last so many are searched from the end, and kept in memory. Of a folder only
+    /// those files are opened that have rows in the time asked for.
     ///
     /// # Errors
     ///
     /// What SQLite says, and [`Error::Corrupt`](crate::Error::Corrupt): here and from the iterator.
     pub fn rows(&self, filter: &Filter) -> Result<Rows<'_>> {
-        // In this order: what is derived by now is below what has been committed by then.
-        let derived = self.derived()?;
-        let end = self.end()?;
-        let ranges = self.ranges(filter, end)?;
-        let at = ranges.first().map_or(end, |range| range.0 - 1).cast_unsigned();
-        let backwards = matches!(filter.limit, Some(Limit::Last(_)));
-        let left = match filter.limit {
-            Some(Limit::First(count) | Limit::Last(count)) => count,
-            None => u64::MAX,
-        };
-        let stages = self.stages(filter, ranges, (derived, end), backwards, left)?;
+        let end = self.last_n()?;
+        let mut parts = self.parts_for(filter)?;
+        parts.reverse();
         let mut rows = Rows {
             reader: self,
-            filter: filter.clone(),
-            stages,
+            filter: Filter { limit: None, ..filter.clone() },
+            parts,
+            current: None,
             ready: vec::IntoIter::default(),
-            left,
+            left: u64::MAX,
             end,
-            at,
+            at: filter.after.unwrap_or_default(),
         };
-        if backwards {
-            let mut last = rows.by_ref().collect::<Result<Vec<_>>>()?;
-            last.reverse();
-            rows.stages.clear();
-            (rows.left, rows.ready) = (left, last.into_iter());
+        match filter.limit {
+            Some(Limit::First(count)) => rows.left = count,
+            Some(Limit::Last(count)) => rows.read_last(count)?,
+            None => {}
         }
         Ok(rows)
     }
-
-    /// How to read: the stages, the first to be read last.
-    fn stages(
-        &self,
-        filter: &Filter,
-        ranges: Vec<Range>,
-        (derived, end): Range,
-        backwards: bool,
-        wanted: u64,
-    ) -> Result<Vec<Stage>> {
-        let others = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Change && filter.wants_kind(*kind));
-        let mut tables: Vec<Table> = others.map(Table::Kind).collect();
-        if !filter.wants_kind(Kind::Change) {
-            return Ok(vec![Stage::Merge(Merge::new(tables, ranges, backwards, wanted))]);
-        }
-        let few = if filter.sources.is_empty() && filter.keys.is_empty() {
-            None
-        } else {
-            self.series(filter, FEW)?
-        };
-        let Some(series) = few else { return Ok(vec![Stage::Scan(Scan::new(ranges, backwards))]) };
-        tables.extend(series.into_iter().map(Table::Series));
-        let merge = Stage::Merge(Merge::new(tables, cut(&ranges, (1, derived - 1)), backwards, wanted));
-        let scan = Stage::Scan(Scan::new(cut(&ranges, (derived, end)), backwards));
-        Ok(if backwards { vec![merge, scan] } else { vec![scan, merge] })
-    }
 }
 
-impl Rows<'_> {
+impl<'r> Rows<'r> {
     /// The number up to which rows are read: those after it were committed later.
     pub const fn end(&self) -> u64 {
-        self.end.cast_unsigned()
+        self.end
     }
 
     /// The number of the row that came last, to show how far reading has come on the way to [`end`](Self::end).
     pub const fn position(&self) -> u64 {
         self.at
+    }
+
+    /// Reads the last `count` rows, beginning with the newest file.
+    fn read_last(&mut self, count: u64) -> Result<()> {
+        let mut found: Vec<Vec<Row>> = Vec::new();
+        let mut left = count;
+        for path in std::mem::take(&mut self.parts) {
+            let Some(file) = self.reader.part(&path)? else { continue };
+            let filter = Filter { limit: Some(Limit::Last(left)), ..self.filter.clone() };
+            let mut rows = file.rows(&filter, self.end.cast_signed())?;
+            let mut of_file = Vec::new();
+            while let Some(row) = rows.next(&file) {
+                of_file.push(row?);
+            }
+            left -= of_file.len() as u64;
+            found.push(of_file);
+            if left == 0 {
+                break;
+            }
+        }
+        self.ready = found.into_iter().rev().flatten().collect::<Vec<_>>().into_iter();
+        Ok(())
+    }
+
+    /// The next row from the files.
+    fn read(&mut self) -> Result<Option<Row>> {
+        loop {
+            if let Some((file, rows)) = &mut self.current {
+                if let Some(row) = rows.next(file) {
+                    return row.map(Some);
+                }
+                self.current = None;
+            }
+            let Some(path) = self.parts.pop() else { return Ok(None) };
+            self.current = self.open(&path)?;
+        }
+    }
+
+    fn open(&self, path: &std::path::Path) -> Result<Option<(Held<'r>, FileRows)>> {
+        let Some(file) = self.reader.part(path)? else { return Ok(None) };
+        let rows = file.rows(&self.filter, self.end.cast_signed())?;
+        Ok(Some((file, rows)))
     }
 }
 
@@ -129,23 +121,20 @@ impl Iterator for Rows<'_> {
         if self.left == 0 {
             return None;
         }
-        loop {
-            if let Some(row) = self.ready.next() {
+        let next = match self.ready.next() {
+            Some(row) => Ok(Some(row)),
+            None => self.read(),
+        };
+        match next {
+            Ok(Some(row)) => {
                 self.left -= 1;
                 self.at = row.n.unwrap_or(self.at);
-                return Some(Ok(row));
+                Some(Ok(row))
             }
-            let stage = self.stages.last_mut()?;
-            let mut slice = Vec::new();
-            match stage.fill(self.reader, &self.filter, &mut slice) {
-                Ok(true) => self.ready = slice.into_iter(),
-                Ok(false) => {
-                    self.stages.pop();
-                }
-                Err(error) => {
-                    self.stages.clear();
-                    return Some(Err(error));
-                }
+            Ok(None) => None,
+            Err(error) => {
+                self.left = 0;
+                Some(Err(error))
             }
         }
     }

@@ -65,7 +65,8 @@ CREATE TABLE gap (
     last_sequence   INTEGER,
     to_epoch        INTEGER,
     to_sequence     INTEGER,
-    reason          INTEGER NOT NULL
+    reason          INTEGER NOT NULL,
+    since           INTEGER
 ) STRICT;
 
 CREATE TABLE message (
@@ -135,14 +136,37 @@ CREATE TABLE span (
     changes     INTEGER NOT NULL
 ) STRICT;
 
--- One row: how far the tables that are clustered by key have been filled, and where the numbering began.
+-- One row: how far the tables that are clustered by key have been filled, where the numbering began, up to where rows
+-- were removed with their files, and a checksum of the changes that were carried over from the file before.
 CREATE TABLE position (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     first_n     INTEGER NOT NULL,
-    derived_n   INTEGER NOT NULL
+    derived_n   INTEGER NOT NULL,
+    pruned_n    INTEGER NOT NULL,
+    carried_crc INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO position (id, first_n, derived_n) VALUES (1, 1, 1);
+INSERT INTO position (id, first_n, derived_n, pruned_n, carried_crc) VALUES (1, 1, 1, 0, 0);
+
+-- How far each epoch was held when this file began, and whether it is the one that its source's newest change was of.
+CREATE TABLE carried (
+    source_id   INTEGER NOT NULL REFERENCES source (id),
+    epoch       INTEGER NOT NULL,
+    sequence    INTEGER NOT NULL,
+    ended       INTEGER NOT NULL,
+    time        INTEGER NOT NULL,
+    current     INTEGER NOT NULL,
+    PRIMARY KEY (source_id, epoch)
+) STRICT, WITHOUT ROWID;
+
+-- The files of the same folder before this one.
+CREATE TABLE part (
+    first_n     INTEGER PRIMARY KEY,
+    last_n      INTEGER NOT NULL,
+    name        TEXT NOT NULL UNIQUE,
+    time_min    INTEGER NOT NULL,
+    time_max    INTEGER NOT NULL
+) STRICT;
 
 -- What the numbers in the columns `type`, `result_type` and `reason` mean.
 CREATE TABLE type (
@@ -163,6 +187,7 @@ INSERT INTO reason (id, name) VALUES
     (1, 'spool full'), (2, 'before this logger'), (3, 'not kept by the writer'),
     (4, 'the epoch ended unseen'), (5, 'link lost'), (6, 'unreadable');
 
+-- Both views show the rows of this file alone, and leave out what was carried over from the file before.
 -- Nanoseconds since 1970 as RFC 3339 text, in UTC: written out in each view, since a view can call no function of ours.
 -- Of negative times, too, the fraction counts upwards from the second before.
 
@@ -186,7 +211,8 @@ SELECT
     c.late AS late
 FROM source s
 CROSS JOIN series k ON k.source_id = s.id
-CROSS JOIN change_row c ON c.series_id = k.id AND c.n < (SELECT derived_n FROM position)
+CROSS JOIN change_row c ON c.series_id = k.id
+    AND c.n >= (SELECT first_n FROM position) AND c.n < (SELECT derived_n FROM position)
 LEFT JOIN type t ON t.id = c.type
 LEFT JOIN record r ON r.n = (SELECT max(n) FROM record WHERE n <= c.n)
 LEFT JOIN stream e ON e.id = r.stream_id;
@@ -207,7 +233,8 @@ FROM (
     SELECT c.n, c.time, 'change' AS kind, s.name AS source, k.key AS key, t.name AS type, c.value AS value
     FROM source s
     CROSS JOIN series k ON k.source_id = s.id
-    CROSS JOIN change_row c ON c.series_id = k.id AND c.n < (SELECT derived_n FROM position)
+    CROSS JOIN change_row c ON c.series_id = k.id
+        AND c.n >= (SELECT first_n FROM position) AND c.n < (SELECT derived_n FROM position)
     LEFT JOIN type t ON t.id = c.type
     UNION ALL
     SELECT m.n, m.time, 'message', m."from", m."to", t.name, m.value
@@ -217,7 +244,7 @@ FROM (
     FROM request q LEFT JOIN type t ON t.id = q.type
     UNION ALL
     SELECT o.n, o.time, 'connection', coalesce(o.client, o.source), o.event, NULL, coalesce(o.reason, o.address)
-    FROM connection o
+    FROM connection o WHERE o.n >= (SELECT first_n FROM position)
     UNION ALL
     SELECT l.n, l.time, 'clock', l.client, 'offset_ns', 'integer', l.offset_ns FROM clock l
     UNION ALL
@@ -228,3 +255,12 @@ FROM (
     UNION ALL
     SELECT a.n, a.time, 'note', a."from", a.event, 'text', a.text FROM note a
 ) row;
+
+-- Every key's value as it was when this file began.
+CREATE VIEW beginning AS
+SELECT c.n AS n, c.time AS time_ns, s.name AS source, k.key AS key, t.name AS type, c.value AS value
+FROM change_row c
+JOIN series k ON k.id = c.series_id
+JOIN source s ON s.id = k.source_id
+LEFT JOIN type t ON t.id = c.type
+WHERE c.n < (SELECT first_n FROM position) AND c.type <> 0;

@@ -108,7 +108,8 @@ impl<'a> Group<'a> {
             Ok(parsed) => (kind, missing, parsed),
             Err(error) => {
                 tracing::error!(epoch, sequence = entry.sequence, %error, "stored, but not readable");
-                let unreadable = Missing { after_epoch: epoch, after: held, reason: GapReason::Unreadable };
+                let reason = GapReason::Unreadable;
+                let unreadable = Missing { after_epoch: epoch, after: held, reason, since: None };
                 (RecordKind::Unreadable, Some(missing.unwrap_or(unreadable)), Body::Nothing)
             }
         };

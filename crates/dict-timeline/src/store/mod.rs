@@ -1,29 +1,27 @@
 //! The writer's side: opening for writing, and storing batches.
 
+mod begin;
 mod checkpoint;
 mod derive;
+mod file;
+mod folder;
 mod group;
 mod sources;
 mod span;
+#[cfg(test)]
+mod tests;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dict_protocol::record::{Batch, Position};
-use dict_protocol::time::Time;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
+use crate::folder::Part;
 use crate::lock::{WriterLock, beside};
-use crate::place::{self, Found};
-use crate::reader::records;
-use crate::{schema, settings};
-use checkpoint::Checkpoints;
-use derive::Deriver;
-use group::{Absorb, Declared, Group, Memory};
-use sources::Sources;
-use span::Spans;
+use crate::{place, settings};
+use file::Store;
+use folder::Folder;
 
 /// How a timeline is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +32,26 @@ pub struct Options {
     /// Bytes of the write-ahead log after which it is copied into the database; also the size to which its file is cut
     /// when it begins anew.
     pub log: u64,
+    /// With so much in it, or when it is so old, a file is followed by another: the timeline is a folder of files then.
+    pub rotate: Option<Amount>,
+    /// Files whose rows are all older than this are removed from a folder; with a size, the oldest are, until all
+    /// together take no more. The newest stays in any case.
+    pub keep: Option<Amount>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache: 128 << 10, log: 64 << 20 }
+        Self { cache: 128 << 10, log: 64 << 20, rotate: None, keep: None }
     }
+}
+
+/// How much of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// What came in so long a time.
+    Time(Duration),
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// A timeline, opened by the one that writes it.
@@ -57,10 +69,10 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Timeline {
     path: PathBuf,
-    database: Connection,
-    memory: Memory,
-    streams: Vec<Option<Declared>>,
-    checkpoints: Checkpoints,
+    /// The file that is written: the only one, or the newest of the folder.
+    file: Store,
+    folder: Option<Folder>,
+    options: Options,
     /// What the disk said, after which nothing is tried on it again.
     failed: Option<String>,
     // Last, so that another writer can begin only when the database is closed.
@@ -68,7 +80,10 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Opens the timeline at `path`, or makes an empty one where there is no file, and brings its schema up to date.
+    /// Opens the timeline at `path`, or makes an empty one where there is nothing, and brings its schema up to date.
+    ///
+    /// With [`Options::rotate`] it is a folder of files; a folder that has some is gone on with in any case, in its
+    /// newest file.
     ///
     /// If it was not closed cleanly, what its log holds is brought into the database and synced before this returns, so
     /// that whatever [`positions`](Self::positions) says is on the disk. That can take a second or two.
@@ -82,36 +97,30 @@ impl Timeline {
         if let Some(kind) = place::network_file_system(&path) {
             return Err(Error::Network { path, kind });
         }
-        if path.is_dir() {
-            return Err(Error::Foreign { path, found: "a directory".to_owned() });
+        if path.is_dir() || (options.rotate.is_some() && !path.exists()) {
+            return Self::open_folder(path, options);
+        }
+        if options.rotate.is_some() {
+            return Err(Error::OneFile { path });
+        }
+        if let Some(folder) = Part::owning_folder(&path) {
+            return Err(Error::PartOfFolder { folder: folder.to_owned(), path });
         }
         place::look(&path)?;
-        let lock = WriterLock::take(&path)?;
-        let mut database = match place::look(&path)? {
-            Found::Nothing => create(&path)?,
-            Found::Timeline => open(&path)?,
-        };
-        let found = schema::version(&database)?;
-        if found > schema::VERSION {
-            return Err(Error::Newer { path, found, known: schema::VERSION });
-        }
-        let unclean = fs::metadata(beside(&path, "-wal")).is_ok_and(|log| log.len() > 0);
-        settings::writer(&database, options.cache, options.log)?;
-        // A sync that once failed may have left pages that the system holds and the disk does not: writing them again,
-        // to another place, and syncing that is the only way to be sure.
-        if unclean {
-            tracing::info!(path = %path.display(), "not closed cleanly the last time: recovering");
-            if !checkpoint::complete(&database)? {
-                return Err(Error::RecoveryBlocked { path });
-            }
-        }
-        schema::migrate(&mut database, &path)?;
-        let memory = load(&database)?;
-        let checkpoints = Checkpoints::new(options.log);
-        Ok(Self { path, database, memory, streams: Vec::new(), checkpoints, failed: None, _lock: lock })
+        let lock = WriterLock::take(&path, &beside(&path, ".lock"))?;
+        let file = Store::open(&path, &options)?;
+        Ok(Self { path, file, folder: None, options, failed: None, _lock: lock })
     }
 
-    /// The file.
+    fn open_folder(path: PathBuf, options: Options) -> Result<Self> {
+        let lock = folder::claim(&path, &options)?;
+        let (folder, file) = Folder::open(&path, &options)?;
+        let mut timeline = Self { path, file, folder: Some(folder), options, failed: None, _lock: lock };
+        timeline.prune()?;
+        Ok(timeline)
+    }
+
+    /// The file, or the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -122,41 +131,28 @@ impl Timeline {
     ///
     /// What SQLite says.
     pub fn positions(&self) -> Result<Vec<Position>> {
-        let mut query = self.database.prepare(
-            "SELECT s.name, r.epoch, r.sequence, r.ended, r.time FROM resume r JOIN source s ON s.id = r.source_id",
-        )?;
-        let positions = query.query_map((), |row| {
-            Ok(Position {
-                source: row.get(0)?,
-                epoch: row.get::<_, i64>(1)?.cast_unsigned(),
-                sequence: row.get::<_, i64>(2)?.cast_unsigned(),
-                ended: row.get(3)?,
-                time: Time::from_nanos(row.get(4)?),
-            })
-        })?;
-        let mut positions: Vec<Position> = positions.collect::<Result<_, _>>()?;
-        positions.sort_unstable_by(|a, b| (&a.source, a.epoch).cmp(&(&b.source, b.epoch)));
-        Ok(positions)
+        self.file.positions()
     }
 
     /// Stores batches in one transaction, in their order: when this returns they are on the disk.
     ///
+    /// In a folder the next file is begun first if it is time for it; that takes longer, the more keys there are.
+    ///
     /// # Errors
     ///
-    /// [`Error::DiskFull`]: nothing was stored, and the same batches may be tried again. After any other error nothing
-    /// more can be stored until the timeline is opened again: what the disk did not take once must not be taken for
+    /// [`Error::DiskFull`] and [`Error::Busy`]: nothing was stored, and the same batches may be tried again. After any
+    /// other error nothing more can be stored until the timeline is opened again: what the disk did not take once must not be taken for
     /// granted because it does not complain a second time.
     pub fn append(&mut self, batches: &[Batch]) -> Result<()> {
-        if let Some(reason) = &self.failed {
-            return Err(Error::Stopped(reason.clone()));
-        }
-        let result = self.try_append(batches);
-        self.settle(result)
+        self.attempt(|this| {
+            this.go_on()?;
+            this.file.append(batches)
+        })
     }
 
     /// Whether every change is in the table that is read by key. [`derive`](Self::derive) brings that about.
     pub fn is_derived(&self) -> bool {
-        self.memory.deriver.is_done()
+        self.file.is_derived()
     }
 
     /// Puts some of the changes that wait for it into the table that is read by key. To be called when there is nothing
@@ -166,11 +162,7 @@ impl Timeline {
     ///
     /// As [`append`](Self::append).
     pub fn derive(&mut self) -> Result<()> {
-        if let Some(reason) = &self.failed {
-            return Err(Error::Stopped(reason.clone()));
-        }
-        let result = self.try_derive();
-        self.settle(result)
+        self.attempt(|this| this.file.derive())
     }
 
     /// Finishes what waits, brings the log into the database, and closes it, so that one file is left, and its lock.
@@ -185,167 +177,60 @@ impl Timeline {
         while !self.is_derived() {
             self.derive()?;
         }
-        if checkpoint::complete(&self.database)? {
-            // With nothing left in it, closing deletes the log.
-            let pragma = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            self.database.set_db_config(pragma, false)?;
+        self.file.close()
+    }
+
+    /// Does something with the file. After an error, the memory is made true of what is committed, or it is seen to
+    /// that nothing is tried again.
+    fn attempt(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if let Some(reason) = &self.failed {
+            return Err(Error::Stopped(reason.clone()));
         }
-        self.database.close().map_err(|(_, error)| error.into())
-    }
-
-    fn try_append(&mut self, batches: &[Batch]) -> Result<()> {
-        let transaction = Transaction::new_unchecked(&self.database, TransactionBehavior::Immediate)?;
-        let mut group = Group::new(&self.database, &mut self.memory, &mut self.streams)?;
-        for batch in batches {
-            group.store(batch)?;
-        }
-        drop(group);
-        let arrived = batches.iter().map(|batch| batch.entries.len()).sum();
-        self.memory.finish(&self.database, arrived)?;
-        transaction.commit()?;
-        self.checkpoint()
-    }
-
-    fn try_derive(&mut self) -> Result<()> {
-        let transaction = Transaction::new_unchecked(&self.database, TransactionBehavior::Immediate)?;
-        let derived = self.memory.deriver.put_piece(&self.database, self.memory.next_n)?;
-        group::write_derived(&self.database, derived)?;
-        transaction.commit()?;
-        self.checkpoint()
-    }
-
-    /// The transaction is committed by now, so a disk too full for a checkpoint is no failure.
-    fn checkpoint(&mut self) -> Result<()> {
-        match self.checkpoints.after_commit(&self.database) {
-            Err(error) if error.is_disk_full() => {
-                tracing::warn!("the disk is too full to bring the log into the database");
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    /// After an error, makes the memory true of what is committed, or sees to it that nothing is tried again.
-    fn settle(&mut self, result: Result<()>) -> Result<()> {
-        let Err(error) = result else { return Ok(()) };
-        if error.is_disk_full() || matches!(error, Error::Batch(_)) {
-            for declared in self.streams.iter_mut().flatten() {
-                declared.numbers = None;
-            }
-            match load(&self.database) {
-                Ok(memory) => self.memory = memory,
-                Err(second) => self.failed = Some(second.to_string()),
-            }
-        } else {
+        let Err(error) = work(self) else { return Ok(()) };
+        if !error.is_passing() && !matches!(error, Error::Batch(_)) {
             self.failed = Some(error.to_string());
+        } else if let Err(second) = self.file.reload() {
+            self.failed = Some(second.to_string());
         }
         Err(error)
     }
-}
 
-/// What the file says, with the changes that were stored and not yet put in order.
-fn load(database: &Connection) -> Result<Memory> {
-    let (first_n, derived_n): (i64, i64) =
-        database
-            .query_row("SELECT first_n, derived_n FROM position", (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let next_n = database
-        .query_row("SELECT n + rows FROM record ORDER BY n DESC LIMIT 1", (), |row| row.get(0))
-        .optional()?;
-    let mut memory = Memory {
-        sources: Sources::load(database)?,
-        next_n: next_n.unwrap_or(first_n),
-        spans: Spans::load(database)?,
-        deriver: Deriver::default(),
-    };
-    records::each(database, derived_n, memory.next_n - 1, |record| {
-        let numbers = memory.sources.stream_by_id(database, record.stream_id)?;
-        memory.absorb(database, record, &record.contents()?, numbers, Absorb::Recovered)?;
-        Ok(())
-    })?;
-    Ok(memory)
-}
-
-fn create(path: &Path) -> Result<Connection> {
-    let database = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-    database.pragma_update(None, "page_size", settings::PAGE_SIZE)?;
-    // The first thing that is written, so that a file left half made is known as ours.
-    database.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
-    Ok(database)
-}
-
-fn open(path: &Path) -> Result<Connection> {
-    connect(path, OpenFlags::empty())
-}
-
-fn connect(path: &Path, more: OpenFlags) -> Result<Connection> {
-    let access = |source| Error::Access { path: path.to_owned(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
-    let database =
-        Connection::open_with_flags(path, flags).map_err(|error| access(io::Error::other(error)))?;
-    // SQLite opens what it may not write all the same, for reading.
-    if database.is_readonly("main")? {
-        return Err(access(io::ErrorKind::PermissionDenied.into()));
-    }
-    database.set_prepared_statement_cache_capacity(64);
-    Ok(database)
-}
-
-#[cfg(test)]
-impl Timeline {
-    /// Makes the disk full, as it were, at so many pages.
-    pub(crate) fn limit_pages(&self, pages: i64) {
-        self.database.pragma_update(None, "max_page_count", pages).unwrap();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dict_protocol::dictionary;
-    use dict_protocol::record::{Entry, EntryKind, Stamp, Stream};
-
-    use super::*;
-    use crate::{Filter, Reader};
-
-    /// Updates of a source with many keys, from one sequence to another.
-    pub(crate) fn batch(sequences: std::ops::RangeInclusive<u64>) -> Batch {
-        let mut batch = Batch::default();
-        if *sequences.start() == 1 {
-            batch.streams.push(Stream { index: 0, hub: "lab".into(), source: "a".into(), epoch: 1 });
+    /// Begins the next file of a folder, if it is time for it, and removes files that are too old.
+    fn go_on(&mut self) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        if folder.is_rotation_due(&self.file, &self.options)? {
+            self.rotate()?;
+            return self.prune();
         }
-        for sequence in sequences {
-            let start = batch.bytes.len();
-            let change = dictionary! { format!("key{}", sequence % 100) => "x".repeat(500) };
-            dict_protocol::change::write_whole(&change, 128, &mut batch.bytes).unwrap();
-            batch.entries.push(Entry {
-                stream: 0,
-                kind: EntryKind::Update,
-                sequence,
-                time: Time::from_nanos(sequence as i64),
-                stamp: Stamp::default(),
-                replayed: false,
-                late: false,
-                body: start..batch.bytes.len(),
-            });
-        }
-        batch
+        if folder.is_pruning_due() { self.prune() } else { Ok(()) }
     }
 
-    #[test]
-    fn a_full_disk_stores_nothing_and_can_be_tried_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("timeline.db");
-        let mut timeline = Timeline::create_or_open(&path, Options::default()).unwrap();
-        timeline.append(&[batch(1..=10)]).unwrap();
-        timeline.limit_pages(60);
-        for _ in 0..3 {
-            assert!(matches!(timeline.append(&[batch(11..=2_000)]), Err(Error::DiskFull)));
-            assert_eq!(timeline.positions().unwrap()[0].sequence, 10);
+    fn rotate(&mut self) -> Result<()> {
+        let Some(folder) = &mut self.folder else { return Ok(()) };
+        while !self.file.is_derived() {
+            self.file.derive()?;
         }
-        timeline.limit_pages(1 << 30);
-        timeline.append(&[batch(11..=2_000)]).unwrap();
-        timeline.close().unwrap();
-        let reader = Reader::open(&path).unwrap();
-        assert_eq!(reader.verify(|_| {}).unwrap(), []);
-        assert_eq!(reader.rows(&Filter::default()).unwrap().count(), 2_000);
+        let mut next = folder.begin(&self.file, &self.options)?;
+        next.take_streams(&mut self.file);
+        let before = std::mem::replace(&mut self.file, next);
+        match before.close() {
+            // What it holds is on the disk, in its log, which is emptied when this is opened the next time.
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "the log of the file before stays beside it for now");
+                Ok(())
+            }
+            closed => closed,
+        }
+    }
+
+    fn prune(&mut self) -> Result<()> {
+        let (Some(folder), Some(keep)) = (&mut self.folder, self.options.keep) else { return Ok(()) };
+        match folder.prune(&self.file, keep) {
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "old files are not removed yet");
+                Ok(())
+            }
+            pruned => pruned,
+        }
     }
 }

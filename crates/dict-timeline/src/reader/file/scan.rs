@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::spans::Range;
-use super::{Reader, Stream, records};
+use super::{File, Stream, records};
 use dict_protocol::encoding::messagepack::Raw;
 
 use crate::error::Result;
@@ -32,11 +32,11 @@ impl Scan {
     }
 
     /// Appends the rows of one more slice. Returns whether there may be more.
-    pub(super) fn fill(&mut self, reader: &Reader, filter: &Filter, out: &mut Vec<Row>) -> Result<bool> {
+    pub(super) fn fill(&mut self, file: &File, filter: &Filter, out: &mut Vec<Row>) -> Result<bool> {
         let Some(range) = self.ranges.pop() else { return Ok(false) };
-        let next = records::slice(&reader.database, range, SLICE, self.backwards, |record| {
+        let next = records::slice(&file.database, range, SLICE, self.backwards, |record| {
             let start = out.len();
-            rows(reader, record, filter, range, out)?;
+            rows(file, record, filter, range, out)?;
             if self.backwards {
                 out[start..].reverse();
             }
@@ -51,7 +51,7 @@ impl Scan {
 
 /// Appends the rows of a record that are within the range and pass.
 pub(super) fn rows(
-    reader: &Reader,
+    file: &File,
     record: &Record<'_>,
     filter: &Filter,
     range: Range,
@@ -60,7 +60,7 @@ pub(super) fn rows(
     if !filter.wants_time(record.time) {
         return Ok(());
     }
-    let stream = reader.stream(record.stream_id)?;
+    let stream = file.stream(record.stream_id)?;
     let wanted = filter.wants_source(&stream.source);
     if !wanted && !stream.events {
         return Ok(());

@@ -2,17 +2,18 @@
 
 use dict_protocol::time::Time;
 
-use super::Reader;
+use super::File;
 use crate::error::Result;
 use crate::filter::Filter;
 
 /// A stretch of numbers, both ends within.
 pub(crate) type Range = (i64, i64);
 
-impl Reader {
+impl File {
     /// The stretches of numbers in which there can be rows that pass, up to `end`.
     pub(super) fn ranges(&self, filter: &Filter, end: i64) -> Result<Vec<Range>> {
-        let first = filter.after.map_or(1, |after| after.cast_signed().saturating_add(1)).max(1);
+        let after = filter.after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX));
+        let first = after.saturating_add(1).max(self.first);
         let all = (first, end);
         if filter.since.is_none() && filter.until.is_none() {
             return Ok(if first <= end { vec![all] } else { Vec::new() });

@@ -9,13 +9,21 @@ use hashbrown::HashMap;
 use super::{Finding, Stream};
 use crate::record::{Record, RecordKind};
 
-/// What was seen of each source, by its number in the file.
+/// What was seen of each source, by its name.
 #[derive(Debug, Default)]
-pub(super) struct Continuity(BTreeMap<i64, Source>);
+pub(super) struct Continuity(BTreeMap<Arc<str>, Source>);
 
+/// How far an epoch is held, as a file says.
 #[derive(Debug)]
+pub(super) struct Held {
+    pub source: Arc<str>,
+    pub epoch: u64,
+    pub sequence: u64,
+    pub ended: bool,
+}
+
+#[derive(Debug, Default)]
 struct Source {
-    name: Arc<str>,
     epochs: BTreeMap<u64, Epoch>,
     gaps: Vec<Span>,
 }
@@ -34,23 +42,44 @@ struct Epoch {
     /// Those below that were not, as ranges with both ends within.
     holes: Vec<(u64, u64)>,
     ended: bool,
+    /// Its end, and whether a gap tells of it, stands in a file that was not looked at.
+    settled: bool,
 }
 
 impl Continuity {
+    /// Takes for granted what a file says of those before it, which are not looked at.
+    pub(super) fn begin(&mut self, carried: &[Held]) {
+        for Held { source, epoch, sequence, ended } in carried {
+            let source = self.0.entry(Arc::clone(source)).or_default();
+            let epoch = source.epochs.entry(*epoch).or_default();
+            (epoch.last, epoch.ended) = (*sequence, *ended);
+        }
+        for source in self.0.values_mut() {
+            for epoch in source.epochs.values_mut().rev().skip(1) {
+                epoch.settled = true;
+            }
+        }
+    }
+
+    /// Whether all that was seen is what a file says of those before it.
+    pub(super) fn agrees(&self, carried: &[Held]) -> bool {
+        let seen = |held: &Held| {
+            let epoch = self.0.get(&held.source)?.epochs.get(&held.epoch)?;
+            Some((epoch.last, epoch.ended))
+        };
+        let count: usize = self.0.values().map(|source| source.epochs.len()).sum();
+        count == carried.len() && carried.iter().all(|held| seen(held) == Some((held.sequence, held.ended)))
+    }
+
     /// Takes in one record.
     pub(super) fn take(
         &mut self,
-        source: i64,
         stream: &Stream,
         record: &Record<'_>,
         missing: Option<Missing>,
         findings: &mut Vec<Finding>,
     ) {
-        let source = self.0.entry(source).or_insert_with(|| Source {
-            name: Arc::clone(&stream.source),
-            epochs: BTreeMap::new(),
-            gaps: Vec::new(),
-        });
+        let source = self.0.entry(Arc::clone(&stream.source)).or_default();
         if let Some(missing) = missing {
             let first = (missing.after_epoch, missing.after.saturating_add(1));
             source.gaps.push(Span { first, last: (stream.epoch, record.sequence) });
@@ -65,33 +94,38 @@ impl Continuity {
         if !epoch.take(record.sequence, held) {
             findings.push(Finding::Repeated {
                 n: record.n.cast_unsigned(),
-                source: source.name.as_ref().to_owned(),
+                source: stream.source.as_ref().to_owned(),
                 epoch: stream.epoch,
                 sequence: record.sequence,
             });
         }
-        epoch.ended |= record.kind == RecordKind::End;
+        epoch.ended = record.kind == RecordKind::End;
     }
 
     /// Tells what is missing, and what the table of positions has wrong.
-    pub(super) fn finish(self, positions: &HashMap<(i64, u64), u64>, findings: &mut Vec<Finding>) {
-        for (id, source) in self.0 {
+    pub(super) fn finish(self, positions: &HashMap<(Arc<str>, u64), u64>, findings: &mut Vec<Finding>) {
+        for (name, source) in self.0 {
             let mut later = source.epochs.keys().skip(1).map(Some).chain([None]);
             for (epoch, found) in &source.epochs {
-                let name = || source.name.as_ref().to_owned();
+                let source_name = || name.as_ref().to_owned();
                 for hole in &found.holes {
                     for (first, last) in source.uncovered(*epoch, *hole) {
-                        findings.push(Finding::Missing { source: name(), epoch: *epoch, first, last });
+                        findings.push(Finding::Missing { source: source_name(), epoch: *epoch, first, last });
                     }
                 }
                 let next = later.next().flatten();
-                if next.is_some() && !found.ended && !source.covers((*epoch, found.last.saturating_add(1))) {
-                    findings.push(Finding::Unended { source: name(), epoch: *epoch, last: found.last });
+                let told = found.ended || found.settled;
+                if next.is_some() && !told && !source.covers((*epoch, found.last.saturating_add(1))) {
+                    findings.push(Finding::Unended {
+                        source: source_name(),
+                        epoch: *epoch,
+                        last: found.last,
+                    });
                 }
-                let stored = positions.get(&(id, *epoch)).copied().unwrap_or_default();
+                let stored = positions.get(&(Arc::clone(&name), *epoch)).copied().unwrap_or_default();
                 if stored != found.last {
                     findings.push(Finding::Position {
-                        source: name(),
+                        source: source_name(),
                         epoch: *epoch,
                         stored,
                         found: found.last,

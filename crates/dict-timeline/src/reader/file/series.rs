@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dict_protocol::pattern::Pattern;
 use rusqlite::OptionalExtension as _;
 
-use super::Reader;
+use super::File;
 use crate::error::Result;
 use crate::filter::Filter;
 
@@ -17,7 +17,7 @@ pub(super) struct Series {
     pub key: Arc<str>,
 }
 
-impl Reader {
+impl File {
     /// The sources that pass, in the order in which they first came.
     pub(super) fn sources(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<(i64, Arc<str>)>> {
         let mut query = self.database.prepare_cached("SELECT id, name FROM source ORDER BY id")?;
@@ -51,7 +51,7 @@ impl Reader {
     }
 
     /// Source and key of everything that passes.
-    pub(crate) fn columns(&self, filter: &Filter) -> Result<Vec<(Arc<str>, String)>> {
+    pub(in crate::reader) fn columns(&self, filter: &Filter) -> Result<Vec<(Arc<str>, String)>> {
         let series = self.series(filter, usize::MAX)?.unwrap_or_default();
         Ok(series.into_iter().map(|series| (series.source, series.key.as_ref().to_owned())).collect())
     }

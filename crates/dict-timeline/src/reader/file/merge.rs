@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dict_protocol::time::Time;
 use rusqlite::Row as SqlRow;
 
-use super::Reader;
+use super::File;
 use super::series::Series;
 use super::spans::Range;
 use crate::column;
@@ -73,7 +73,7 @@ impl Merge {
     }
 
     /// Appends the rows of one more slice. Returns whether there may be more.
-    pub(super) fn fill(&mut self, reader: &Reader, filter: &Filter, out: &mut Vec<Row>) -> Result<bool> {
+    pub(super) fn fill(&mut self, file: &File, filter: &Filter, out: &mut Vec<Row>) -> Result<bool> {
         let Some(range) = self.ranges.last().copied() else { return Ok(false) };
         if self.cursors.iter().all(|cursor| cursor.left.is_none() && cursor.ahead.is_empty()) {
             for cursor in &mut self.cursors {
@@ -82,7 +82,7 @@ impl Merge {
         }
         for _ in 0..SLICE {
             for cursor in &mut self.cursors {
-                cursor.refill(reader, filter, self.chunk, self.backwards)?;
+                cursor.refill(file, filter, self.chunk, self.backwards)?;
             }
             let heads = self.cursors.iter_mut().filter(|cursor| !cursor.ahead.is_empty());
             let head = |cursor: &&mut Cursor| cursor.ahead.front().and_then(|row| row.n);
@@ -99,11 +99,11 @@ impl Merge {
 
 impl Cursor {
     /// Sees to it that a row is ahead, if there is one.
-    fn refill(&mut self, reader: &Reader, filter: &Filter, chunk: usize, backwards: bool) -> Result<()> {
+    fn refill(&mut self, file: &File, filter: &Filter, chunk: usize, backwards: bool) -> Result<()> {
         while self.ahead.is_empty()
             && let Some((from, to)) = self.left
         {
-            let last = self.table.read(reader, filter, (from, to), chunk, backwards, &mut self.ahead)?;
+            let last = self.table.read(file, filter, (from, to), chunk, backwards, &mut self.ahead)?;
             let rest = last.map(|last| if backwards { (from, last - 1) } else { (last + 1, to) });
             self.left = rest.filter(|(from, to)| from <= to);
         }
@@ -115,7 +115,7 @@ impl Table {
     /// Reads at most `chunk` rows and keeps those that pass. Returns the number of the last read, unless it was the end.
     fn read(
         &self,
-        reader: &Reader,
+        file: &File,
         filter: &Filter,
         (from, to): Range,
         chunk: usize,
@@ -130,19 +130,19 @@ impl Table {
         match self {
             Self::Series(series) => {
                 let sql = if backwards { select_changes!("DESC") } else { select_changes!("") };
-                let mut query = reader.database.prepare_cached(sql)?;
+                let mut query = file.database.prepare_cached(sql)?;
                 let mut rows = query.query((from, to, chunk as i64, series.id))?;
                 while let Some(row) = rows.next()? {
                     let wanted = filter.wants_time(Time::from_nanos(row.get(1)?));
-                    take(row.get(0)?, wanted.then(|| change(reader, row, series)).transpose()?);
+                    take(row.get(0)?, wanted.then(|| change(file, row, series)).transpose()?);
                 }
             }
             Self::Kind(kind) => {
                 let Some(sql) = tables::select(*kind, backwards) else { return Ok(None) };
-                let mut query = reader.database.prepare_cached(sql)?;
+                let mut query = file.database.prepare_cached(sql)?;
                 let mut rows = query.query((from, to, chunk as i64))?;
                 while let Some(row) = rows.next()? {
-                    take(row.get(0)?, of_kind(reader, filter, row, *kind)?);
+                    take(row.get(0)?, of_kind(file, filter, row, *kind)?);
                 }
             }
         }
@@ -150,9 +150,9 @@ impl Table {
     }
 }
 
-fn change(reader: &Reader, row: &SqlRow<'_>, series: &Series) -> Result<Row> {
+fn change(file: &File, row: &SqlRow<'_>, series: &Series) -> Result<Row> {
     let n = row.get::<_, i64>(0)?.cast_unsigned();
-    let stream = reader.stream(row.get(10)?)?;
+    let stream = file.stream(row.get(10)?)?;
     let value = column::value(row.get(2)?, row.get_ref(3)?);
     let value = value
         .ok_or_else(|| Error::Corrupt { n, what: "a type and a value that do not go together".into() })?;
@@ -176,12 +176,12 @@ fn change(reader: &Reader, row: &SqlRow<'_>, series: &Series) -> Result<Row> {
     })
 }
 
-fn of_kind(reader: &Reader, filter: &Filter, row: &SqlRow<'_>, kind: Kind) -> Result<Option<Row>> {
+fn of_kind(file: &File, filter: &Filter, row: &SqlRow<'_>, kind: Kind) -> Result<Option<Row>> {
     let time = Time::from_nanos(row.get(1)?);
     if !filter.wants_time(time) {
         return Ok(None);
     }
-    let stream = reader.stream(row.get(2)?)?;
+    let stream = file.stream(row.get(2)?)?;
     let content = tables::read(kind, row, &stream.source)?;
     let wanted = filter.wants_source(&stream.source)
         || content.source().is_some_and(|source| filter.wants_source(source));
@@ -191,16 +191,17 @@ fn of_kind(reader: &Reader, filter: &Filter, row: &SqlRow<'_>, kind: Kind) -> Re
 
 #[cfg(test)]
 mod tests {
-    use crate::{Options, Reader, Timeline};
+    use crate::reader::file::File;
+    use crate::{Options, Timeline};
 
     #[test]
     fn one_keys_history_is_a_range_of_the_primary_key() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("timeline.db");
         Timeline::create_or_open(&path, Options::default()).unwrap().close().unwrap();
-        let reader = Reader::open(&path).unwrap();
+        let file = File::open(&path).unwrap();
         for sql in [select_changes!(""), select_changes!("DESC")] {
-            let mut query = reader.database.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut query = file.database.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let plan: Vec<String> =
                 query.query_map((1, 2, 3, 4), |row| row.get("detail")).unwrap().map(Result::unwrap).collect();
             assert_eq!(plan[0], "SEARCH c USING PRIMARY KEY (series_id=? AND n>? AND n<?)", "{plan:?}");

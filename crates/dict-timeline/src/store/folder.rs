@@ -1,0 +1,190 @@
+//! A folder of files, of which the newest is written.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use dict_protocol::time::Time;
+use rusqlite::{Transaction, TransactionBehavior};
+
+use super::begin;
+use super::file::{Store, has_log};
+use super::{Amount, Options};
+use crate::error::{Error, Result};
+use crate::folder::{self, LOCK, Part};
+use crate::lock::{WriterLock, beside};
+use crate::reader::File;
+
+/// How often it is looked whether files are too old, besides whenever one is begun.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// The files of a folder, as its only writer knows them.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// The oldest first; never empty.
+    parts: Vec<Part>,
+    /// Bytes that the newest had when it was begun, with all that it took over.
+    begun_with: u64,
+    pruned_at: Instant,
+}
+
+/// Takes the right to write the folder at `path`, which is made if there is none.
+///
+/// # Errors
+///
+/// [`Error::Locked`], [`Error::Access`]; [`Error::Foreign`] of a folder that has no timeline and is not to get one.
+pub(super) fn claim(path: &Path, options: &Options) -> Result<WriterLock> {
+    let access = |source| Error::Access { path: path.to_owned(), source };
+    if path.is_dir() {
+        if options.rotate.is_none() && folder::list(path)?.is_empty() {
+            let found = "a folder with no timeline in it; to begin one there give --rotate".to_owned();
+            return Err(Error::Foreign { path: path.to_owned(), found });
+        }
+    } else {
+        fs::create_dir(path).map_err(access)?;
+        path.parent().map_or(Ok(()), folder::sync).map_err(access)?;
+    }
+    WriterLock::take(path, &path.join(LOCK))
+}
+
+impl Folder {
+    /// Opens the newest file of a folder; begins the first if there is none.
+    pub(super) fn open(path: &Path, options: &Options) -> Result<(Self, Store)> {
+        begin::tidy(path)?;
+        let mut parts = folder::list(path)?;
+        if parts.is_empty() {
+            let first = Part::new(path, now(), None);
+            begin::first(&first, options)?;
+            parts.push(first);
+        }
+        let (newest, older) = parts.split_last().expect("there is one at least");
+        for part in older.iter().filter(|part| has_log(&part.path)) {
+            finish(part, options)?;
+        }
+        let file = Store::open(&newest.path, options)?;
+        Ok((Self { parts, begun_with: 0, pruned_at: Instant::now() }, file))
+    }
+
+    /// Whether the next group belongs in a file of its own. A file without a row is never followed by another, nor one
+    /// that has taken over more than it has taken in.
+    pub(super) fn is_rotation_due(&self, file: &Store, options: &Options) -> Result<bool> {
+        let first: i64 = file.database().query_row("SELECT first_n FROM position", (), |row| row.get(0))?;
+        if file.next_n() == first {
+            return Ok(false);
+        }
+        Ok(match options.rotate {
+            None => false,
+            Some(Amount::Time(time)) => age(self.newest().begun) >= time,
+            Some(Amount::Bytes(bytes)) => file.size()? >= bytes.max(self.begun_with.saturating_mul(2)),
+        })
+    }
+
+    /// Begins the file that comes after `file`, and opens it.
+    pub(super) fn begin(&mut self, file: &Store, options: &Options) -> Result<Store> {
+        let before = self.newest();
+        let folder = before.path.parent().expect("it is in a folder");
+        let part = Part::new(folder, now(), Some(before));
+        begin::next(&part, file, before, options)?;
+        // One that cannot be written yet, as on a full disk, is begun anew the next time.
+        let next = Store::open(&part.path, options).inspect_err(|_| drop(fs::remove_file(&part.path)))?;
+        self.begun_with = next.size()?;
+        tracing::info!(path = %part.path.display(), "began a file");
+        self.parts.push(part);
+        Ok(next)
+    }
+
+    pub(super) fn is_pruning_due(&self) -> bool {
+        self.pruned_at.elapsed() >= PRUNE_EVERY
+    }
+
+    /// Removes the files that are not to be kept, after `file`, the newest, says so on the disk.
+    pub(super) fn prune(&mut self, file: &Store, keep: Amount) -> Result<()> {
+        self.pruned_at = Instant::now();
+        let count = match keep {
+            // All rows of a file came before the next one was begun.
+            Amount::Time(time) => {
+                self.parts.iter().skip(1).take_while(|next| age(next.begun) >= time).count()
+            }
+            Amount::Bytes(bytes) => self.beyond(bytes),
+        };
+        let Some(last) = count.checked_sub(1) else { return Ok(()) };
+        note_pruned(file, &self.parts[last])?;
+        begin::reached("noted what is to be removed");
+        let mut removed = 0;
+        for part in &self.parts[..count] {
+            if let Err(error) = remove(part) {
+                tracing::warn!(path = %part.path.display(), %error, "cannot remove an old file; trying again later");
+                break;
+            }
+            tracing::info!(path = %part.path.display(), "removed an old file");
+            removed += 1;
+        }
+        self.parts.drain(..removed);
+        Ok(())
+    }
+
+    /// How many of the oldest files have to go for the rest to take no more than `bytes`; never the newest.
+    fn beyond(&self, bytes: u64) -> usize {
+        let mut total = 0_u64;
+        let newest_first = self.parts.iter().rev().take_while(|part| {
+            let size = |suffix| fs::metadata(beside(&part.path, suffix)).map_or(0, |file| file.len());
+            total += size("") + size("-wal");
+            total <= bytes
+        });
+        self.parts.len() - newest_first.count().max(1)
+    }
+
+    fn newest(&self) -> &Part {
+        self.parts.last().expect("it is never empty")
+    }
+}
+
+/// Brings the log that was left beside an older file into it.
+fn finish(part: &Part, options: &Options) -> Result<()> {
+    match Store::open(&part.path, options) {
+        Ok(file) => file.close(),
+        // It can be read as it is.
+        Err(Error::RecoveryBlocked { path }) => {
+            tracing::warn!(path = %path.display(), "another program reads it, so its log is left beside it");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes into the newest file that all rows up to the last of `part` are gone.
+fn note_pruned(file: &Store, part: &Part) -> Result<()> {
+    let database = file.database();
+    let known = folder::catalogue(database)?.get(part.name()).map(|extent| extent.last_n);
+    let last_n = match known {
+        Some(last_n) => last_n,
+        None => File::open(&part.path)?.end()?,
+    };
+    let transaction = Transaction::new_unchecked(database, TransactionBehavior::Immediate)?;
+    transaction.execute("UPDATE position SET pruned_n = max(pruned_n, ?1)", [last_n])?;
+    transaction.execute("DELETE FROM part WHERE last_n <= ?1", [last_n])?;
+    Ok(transaction.commit()?)
+}
+
+fn remove(part: &Part) -> io::Result<()> {
+    fs::remove_file(&part.path)?;
+    for suffix in ["-wal", "-shm"] {
+        match fs::remove_file(beside(&part.path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How long ago a time was; nothing if it is still to come.
+fn age(time: Time) -> Duration {
+    let age = now().as_nanos().saturating_sub(time.as_nanos());
+    Duration::from_nanos(age.try_into().unwrap_or_default())
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_nanos(since.as_nanos().try_into().unwrap_or(i64::MAX))
+}

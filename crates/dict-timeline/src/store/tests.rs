@@ -1,0 +1,202 @@
+//! What only the inside of a timeline can bring about: a full disk, and a crash at each step.
+
+use dict_protocol::dictionary;
+use dict_protocol::record::{Batch, Entry, EntryKind, Stamp, Stream};
+
+use std::cell::RefCell;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+use dict_protocol::time::Time;
+
+use super::*;
+use crate::{CommitOptions, Committer, Filter, Reader};
+
+type Hook = Box<dyn FnMut(&'static str)>;
+
+thread_local! {
+    static HOOK: RefCell<Option<Hook>> = RefCell::new(None);
+}
+
+/// Tells the test at hand that a step was done.
+pub(super) fn reached(step: &'static str) {
+    HOOK.with_borrow_mut(|hook| {
+        if let Some(hook) = hook {
+            hook(step);
+        }
+    });
+}
+
+/// Updates of a source with many keys, from one sequence to another.
+fn batch(sequences: RangeInclusive<u64>) -> Batch {
+    let mut batch = Batch::default();
+    if *sequences.start() == 1 {
+        batch.streams.push(Stream { index: 0, hub: "lab".into(), source: "a".into(), epoch: 1 });
+    }
+    for sequence in sequences {
+        let start = batch.bytes.len();
+        let change = dictionary! { format!("key{}", sequence % 100) => "x".repeat(500) };
+        dict_protocol::change::write_whole(&change, 128, &mut batch.bytes).unwrap();
+        batch.entries.push(Entry {
+            stream: 0,
+            kind: EntryKind::Update,
+            sequence,
+            time: Time::from_nanos(sequence as i64),
+            stamp: Stamp::default(),
+            replayed: false,
+            late: false,
+            body: start..batch.bytes.len(),
+        });
+    }
+    batch
+}
+
+#[test]
+fn a_full_disk_stores_nothing_and_can_be_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.db");
+    let mut timeline = Timeline::create_or_open(&path, Options::default()).unwrap();
+    timeline.append(&[batch(1..=10)]).unwrap();
+    timeline.file.limit_pages(60);
+    for _ in 0..3 {
+        assert!(matches!(timeline.append(&[batch(11..=2_000)]), Err(Error::DiskFull)));
+        assert_eq!(timeline.positions().unwrap()[0].sequence, 10);
+    }
+    timeline.file.limit_pages(1 << 30);
+    timeline.append(&[batch(11..=2_000)]).unwrap();
+    timeline.close().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.verify(|_| {}).unwrap(), []);
+    assert_eq!(reader.rows(&Filter::default()).unwrap().count(), 2_000);
+}
+
+/// A folder whose files are followed by another with every group.
+const EACH_GROUP: Options = Options { rotate: Some(Amount::Time(Duration::ZERO)), ..OPTIONS };
+const OPTIONS: Options = Options { cache: 1 << 10, log: 64 << 20, rotate: None, keep: None };
+
+/// Copies what a crash would leave: every file as it is.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// What a crash at each step of some work would leave of a folder.
+fn crashes(folder: &Path, work: impl FnOnce()) -> Vec<(&'static str, PathBuf)> {
+    let found = Rc::new(RefCell::new(Vec::new()));
+    let (from, seen) = (folder.to_owned(), Rc::clone(&found));
+    HOOK.set(Some(Box::new(move |step| {
+        let place = from.with_file_name(step);
+        copy(&from, &place);
+        seen.borrow_mut().push((step, place));
+    })));
+    work();
+    HOOK.set(None);
+    found.take()
+}
+
+#[test]
+fn a_crash_at_any_step_from_one_file_to_the_next_loses_and_doubles_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lab");
+    let options = EACH_GROUP;
+    let mut timeline = Timeline::create_or_open(&path, options).unwrap();
+    timeline.append(&[batch(1..=50)]).unwrap();
+    timeline.append(&[batch(51..=100)]).unwrap();
+    let crashes = crashes(&path, || timeline.append(&[batch(101..=200)]).unwrap());
+    let acknowledged = 100;
+    let steps: Vec<_> = crashes.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, ["made an empty file aside", "filled it", "made a file aside", "renamed it"]);
+    for (step, crashed) in crashes {
+        assert_eq!(Reader::open(&crashed).unwrap().verify(|_| {}).unwrap(), [], "{step}");
+        let mut timeline = Timeline::create_or_open(&crashed, options).unwrap();
+        assert_eq!(timeline.positions().unwrap()[0].sequence, acknowledged, "{step}");
+        let mut rest = batch(101..=200);
+        rest.streams = batch(1..=1).streams;
+        timeline.append(&[rest]).unwrap();
+        timeline.close().unwrap();
+        let reader = Reader::open(&crashed).unwrap();
+        assert_eq!(reader.verify(|_| {}).unwrap(), [], "{step}");
+        assert_eq!(reader.rows(&Filter::default()).unwrap().count(), 200, "{step}");
+        let left = fs::read_dir(&crashed).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(left.filter(|name| name.to_string_lossy().contains(".new")).count(), 0, "{step}");
+    }
+    timeline.close().unwrap();
+    assert_eq!(Reader::open(&path).unwrap().rows(&Filter::default()).unwrap().count(), 200);
+}
+
+#[test]
+fn a_crash_between_the_note_and_the_removal_of_old_files_is_made_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lab");
+    let mut timeline = Timeline::create_or_open(&path, EACH_GROUP).unwrap();
+    for group in 0..4 {
+        timeline.append(&[batch(group * 10 + 1..=group * 10 + 10)]).unwrap();
+    }
+    timeline.close().unwrap();
+    let parts = crate::folder::list(&path).unwrap();
+    for (year, part) in (2001..).zip(&parts[..2]) {
+        fs::rename(&part.path, path.join(format!("{year}-01-01T00-00-00Z.db"))).unwrap();
+    }
+    fs::write(path.join("notes.txt"), "mine").unwrap();
+    // All rows of the second were there before the third was begun, which is just now.
+    let options = Options { keep: Some(Amount::Time(Duration::from_secs(86_400))), ..OPTIONS };
+    let crashes = crashes(&path, || Timeline::create_or_open(&path, options).unwrap().close().unwrap());
+    assert_eq!(crashes.len(), 1);
+    for folder in [&crashes[0].1, &path] {
+        let reader = Reader::open(folder).unwrap();
+        assert_eq!((reader.info().unwrap().pruned, reader.verify(|_| {}).unwrap()), (10, vec![]));
+        Timeline::create_or_open(folder, options).unwrap().close().unwrap();
+        assert_eq!(crate::folder::list(folder).unwrap().len(), 3);
+        assert_eq!(Reader::open(folder).unwrap().rows(&Filter::default()).unwrap().count(), 30);
+        assert!(folder.join("notes.txt").exists());
+    }
+    // What nobody noted is missing.
+    fs::remove_file(path.join("2002-01-01T00-00-00Z.db")).unwrap();
+    let findings = Reader::open(&path).unwrap().verify(|_| {}).unwrap();
+    assert_eq!(findings, [crate::Finding::NumbersMissing { first: 11, last: 20 }]);
+}
+
+#[test]
+fn while_the_disk_is_full_a_committer_acknowledges_nothing_and_does_not_fail() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.db");
+    let timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
+    timeline.file.limit_pages(60);
+    let committer = Committer::start(timeline, CommitOptions::default(), || {}).unwrap();
+    committer.submit(batch(1..=2_000)).unwrap();
+    // Attempts that come to nothing, ever more rarely.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((committer.committed().count(), committer.outages().count()), (0, 0));
+    assert!(committer.failure().is_none());
+    assert!(matches!(committer.close(), Err(Error::DiskFull)));
+
+    let mut timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
+    assert!(timeline.positions().unwrap().is_empty());
+    timeline.append(&[batch(1..=2_000)]).unwrap();
+    timeline.close().unwrap();
+    assert_eq!(Reader::open(&path).unwrap().verify(|_| {}).unwrap(), []);
+}
+
+#[test]
+fn a_disk_too_full_for_the_next_file_stores_nothing_and_can_be_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lab");
+    let mut timeline = Timeline::create_or_open(&path, EACH_GROUP).unwrap();
+    timeline.append(&[batch(1..=2_000)]).unwrap();
+    // What is still to be put in order does not fit, without which no file is left.
+    timeline.file.limit_pages(timeline.file.size().unwrap() as i64 / settings::PAGE_SIZE);
+    for _ in 0..3 {
+        assert!(matches!(timeline.append(&[batch(2_001..=2_010)]), Err(Error::DiskFull)));
+        assert_eq!(timeline.positions().unwrap()[0].sequence, 2_000);
+    }
+    timeline.file.limit_pages(1 << 30);
+    timeline.append(&[batch(2_001..=2_010)]).unwrap();
+    timeline.close().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.verify(|_| {}).unwrap(), []);
+    assert_eq!((reader.rows(&Filter::default()).unwrap().count(), reader.info().unwrap().files), (2_010, 2));
+}
