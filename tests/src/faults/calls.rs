@@ -6,6 +6,8 @@ use dict_protocol::decoder::Decoder;
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::Packet;
 
+use super::oracle::Entry;
+
 /// What strace is to record for [`check`].
 pub(super) const OPTIONS: [&str; 4] =
     ["-s", "200000", "-e", "trace=write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync"];
@@ -47,7 +49,22 @@ impl<'a> Line<'a> {
 ///
 /// The first that does not.
 pub(super) fn check(trace: &str) -> Result<Seen, String> {
+    check_from(trace, &[])
+}
+
+/// The same of a logger whose log held updates already, which it has to sync as well.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(super) fn check_from(trace: &str, held: &[Entry]) -> Result<Seen, String> {
     let mut checker = Checker::default();
+    for entry in held {
+        if let Entry::Update { source, sequence, .. } = entry {
+            let known = checker.written.entry(source.clone()).or_insert(0);
+            *known = (*known).max(*sequence);
+        }
+    }
     trace.lines().filter_map(Line::parse).try_for_each(|line| checker.see(&line))?;
     Ok(checker.seen)
 }

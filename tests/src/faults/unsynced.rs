@@ -35,6 +35,7 @@ fn fail() -> Result<(Duration, Tally), Miss> {
     load.set_rate(2_000);
     load.wait_beyond(&[0, 0])?;
     logger.service.running.kill();
+    let held = oracle::export(&logger.timeline)?;
     let folder = tempfile::tempdir().expect("a folder");
     let trace = folder.path().join("trace");
     let failing = format!("inject=fsync,fdatasync:error=EIO:when={}", fastrand::u8(20..60));
@@ -44,7 +45,7 @@ fn fail() -> Result<(Duration, Tally), Miss> {
     ensure(status.code() == Some(1), || format!("the logger ended with {status}"))?;
     let trace = whole(&trace)?;
     let took = after_the_failure(&trace)?;
-    calls::check(&trace)?;
+    calls::check_from(&trace, &held)?;
     logger.service.restart();
     load.wait_beyond(&load.acknowledged())?;
     let journals = load.finish()?;
