@@ -57,9 +57,9 @@ pub struct Limits {
     pub callback_bytes: usize,
     /// Output queued for a connection, whatever it is: beyond, one that goes on asking without reading is ended.
     pub output: usize,
-    /// Updates that a writer's spool in memory holds.
+    /// Updates that a writer's spool holds, of all its epochs.
     pub spool_updates: usize,
-    /// Bytes that a writer's spool in memory holds.
+    /// Bytes that a writer's spool holds, of all its epochs.
     pub spool: usize,
     /// Updates of one slice that answers a Resume.
     pub slice_updates: u32,

@@ -97,7 +97,7 @@ impl SpoolFile {
     /// Bytes in the write-ahead log at which it is copied into the database, and synced.
     const LOG: usize = 4 << 20;
     /// What a transaction takes in the log besides what is stored, about: the pages that it touches.
-    const TRANSACTION: usize = 16 << 10;
+    const TRANSACTION: usize = 8 << 10;
 
     /// Opens the spool at `path`, or makes one for a client with this id where there is no file. Returns it with what it
     /// keeps, to [restore](Session::restore) a session from.

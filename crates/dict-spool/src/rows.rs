@@ -35,7 +35,7 @@ impl Rows {
         let mut progress = Progress::Nothing;
         session.keep(&mut |entry| {
             let before = match progress {
-                Progress::Nothing => database.execute_batch("BEGIN").map(|()| 0),
+                Progress::Nothing => execute(database, "BEGIN").map(|()| 0),
                 Progress::Begun(bytes) => Ok(bytes),
                 Progress::Failed(_) => return,
             };
@@ -46,7 +46,7 @@ impl Rows {
         });
         match progress {
             Progress::Nothing => Ok(0),
-            Progress::Begun(bytes) => database.execute_batch("COMMIT").map(|()| bytes),
+            Progress::Begun(bytes) => execute(database, "COMMIT").map(|()| bytes),
             // The connection is not used again: closing it rolls back.
             Progress::Failed(error) => Err(error),
         }
@@ -67,7 +67,8 @@ impl Rows {
             Item::Base { epoch, sequence, time, dictionary } => {
                 let id = source.epoch(epoch)?;
                 let mut insert = database.prepare_cached(
-                    "INSERT OR REPLACE INTO base (epoch_id, sequence, time, crc, dictionary) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT OR REPLACE INTO base (epoch_id, sequence, time, crc, dictionary) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?;
                 let crc = base_crc(sequence, time, dictionary);
                 insert.execute(params![id, sequence.cast_signed(), time.as_nanos(), crc, dictionary])?;
@@ -78,7 +79,8 @@ impl Rows {
             }
             Item::Update { epoch, sequence, update } => {
                 let mut insert = database.prepare_cached(
-                    "INSERT INTO update_row (epoch_id, sequence, time, ended, crc, patch) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO update_row (epoch_id, sequence, time, ended, crc, patch) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?;
                 let crc = update_crc(sequence, &update);
                 let Update { time, end, patch } = update;
@@ -104,6 +106,10 @@ impl Rows {
         }
         Ok(self.sources.get_mut(name).expect("it was just inserted if it was not there"))
     }
+}
+
+fn execute(database: &Connection, sql: &str) -> rusqlite::Result<()> {
+    database.prepare_cached(sql)?.execute(()).map(drop)
 }
 
 impl SourceRow {

@@ -18,13 +18,13 @@ use dict_protocol::session::{Event, Session, Settings};
 use super::support::{A_WHILE, Hub, SOON, eventually};
 
 /// Runs until it is dropped.
-struct Logger {
+pub(super) struct Logger {
     stop: Arc<AtomicBool>,
     running: Option<JoinHandle<HashMap<u32, Vec<u64>>>>,
 }
 
 impl Logger {
-    fn new(hub: &Hub) -> Self {
+    pub(super) fn new(hub: &Hub) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stream = TcpStream::connect(&hub.address).unwrap();
         let stopped = stop.clone();
@@ -32,7 +32,7 @@ impl Logger {
     }
 
     /// Ends it; what it was sent: sequences by source.
-    fn stop(mut self) -> HashMap<u32, Vec<u64>> {
+    pub(super) fn stop(mut self) -> HashMap<u32, Vec<u64>> {
         self.stop.store(true, Ordering::Release);
         self.running.take().unwrap().join().unwrap()
     }

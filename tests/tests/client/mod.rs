@@ -7,6 +7,7 @@ mod exchange;
 mod logger;
 mod peers;
 mod refusing;
+mod spool;
 mod support;
 mod watching;
 mod writing;

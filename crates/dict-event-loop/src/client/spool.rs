@@ -142,3 +142,73 @@ mod file {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dict_protocol::dictionary;
+    use dict_protocol::pattern::Pattern;
+
+    use super::*;
+    use crate::client::{Step, WatchEvent, WatchOptions, WriterOptions};
+    use crate::server::{Server, Settings};
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Takes so many writes, and then fails once: whoever asks again may not be told so.
+    struct Failing(u32);
+
+    impl Store for Failing {
+        fn write(&mut self, session: &mut Session) -> Result<(), String> {
+            if !session.has_new_updates() {
+                return Ok(());
+            }
+            session.keep(&mut |_| ());
+            let fails = self.0 == 0;
+            self.0 = self.0.saturating_sub(1);
+            if fails { Err("the disk is full".to_owned()) } else { Ok(()) }
+        }
+    }
+
+    fn client(address: &str, writes: u32) -> Client {
+        let mut builder = Client::builder().name("writer");
+        builder.opening = Some(Box::new(move |id| Ok((Box::new(Failing(writes)), Kept::new(id)))));
+        builder.connect(address).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_not_sent_and_is_the_end() {
+        let server =
+            Server::new(Settings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Settings::default() });
+        let server = server.unwrap();
+        let (address, handle) = (server.addresses()[0].to_string(), server.handle());
+        let running = std::thread::spawn(move || server.run());
+        let watch =
+            Client::connect(&*address).unwrap().watch(Pattern::all(), WatchOptions::default()).unwrap();
+        let spool = ClientClosed::Spool { reason: "the disk is full".to_owned() };
+
+        // The hub's answer to the announcement is a write too.
+        let writing = client(&address, 3);
+        let writer = writing.writer("a", WriterOptions::default()).unwrap();
+        writer.wait_announced(SOON).unwrap();
+        assert_eq!(writer.set("n", 1), Ok(Some(1)));
+        assert_eq!(writer.set("n", 2), Ok(Some(2)));
+        writing.ping(SOON).unwrap();
+        let step = |n: i64| Step { dictionary: dictionary! { "n" => n }, ..Step::default() };
+        assert_eq!(writer.publish_all(&[step(3), step(4)]), [Err(spool.clone().into())]);
+        assert_eq!(writer.set("n", 5), Err(spool.clone().into()));
+        assert_eq!(writing.flush(SOON), Err(spool.clone().into()));
+        assert_eq!(writing.close(SOON), 4, "so many are not acknowledged");
+        drop(writer);
+
+        let mut last = None;
+        while last.is_none_or(|source: bool| source) {
+            match watch.next(SOON).unwrap().expect("the source goes offline") {
+                WatchEvent::Source(source) if last.is_some() || source.online => last = Some(source.online),
+                _ => {}
+            }
+        }
+        assert_eq!(watch.value("a", "n"), Some(2.into()));
+        handle.stop();
+        running.join().unwrap().unwrap();
+    }
+}

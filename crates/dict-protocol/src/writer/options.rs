@@ -7,8 +7,8 @@ use crate::packet::{Level, Outcome};
 /// How a source is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct WriterOptions {
-    /// What acknowledgements are to mean. `None`: `logged` if the hub has had a logger when the source is first
-    /// announced to it, else `received`.
+    /// What acknowledgements are to mean. `None`: `logged` if the spool outlives the program, or the hub has had a
+    /// logger when the source is first announced to it, else `received`.
     pub level: Option<Level>,
     /// Takes the place of another client's live writer.
     pub take_over: bool,
