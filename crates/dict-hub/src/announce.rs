@@ -4,10 +4,11 @@
 //!
 //! | announced | known | answer |
 //! |---|---|---|
+//! | replay, any `e`, never accepted | a lower live epoch | Live: after a newer one of its writer's |
 //! | replay, any `e` | the same client id, or none | Accepted: for followers alone, neither fences nor is fenced; the connection is taken over |
 //! | replay | another client's | Equal |
 //! | `e < h` | | Lower, with `h` |
-//! | `e = h` | the same client id | Accepted: the connection is taken over |
+//! | `e = h` | the same client id | Accepted: the connection is taken over, unless it is an older one |
 //! | `e = h` | another client id | Equal, and an alarm |
 //! | `e = h` | told by a logger alone: no number here | Accepted |
 //! | `e > h` | nobody live, or the same client id, or "take over" | Accepted: the older epoch is replaced |
@@ -15,6 +16,7 @@
 
 use std::sync::Arc;
 
+use dict_protocol::connection::ConnectionError;
 use dict_protocol::name;
 use dict_protocol::packet::{Announce, Announced, ErrorCode, Level, Outcome, Packet};
 use dict_protocol::raw::RawDictionary;
@@ -23,12 +25,19 @@ use dict_protocol::time::Now;
 use crate::hub::{Hub, Notice};
 use crate::journal::Event;
 use crate::peers::PeerIndex;
+use crate::rules::Rule;
 use crate::sources::{Source, SourceId, Writer};
+
+/// The highest epoch that a writer may begin with: microseconds for 146,000 years.
+const HIGHEST_EPOCH: u64 = 1 << 62;
+/// How far above the highest epoch known a writer may go.
+const STEP: u64 = 1_000_000;
 
 impl Hub {
     pub(crate) fn announce(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>) {
         let verdict = name::validate(announce.source, self.config.limits.name)
             .map_err(|error| (Outcome::Name, error.to_string()))
+            .and_then(|()| self.admit_number(announce))
             .and_then(|()| {
                 if announce.replay {
                     self.admit_replay(from, announce)
@@ -37,9 +46,24 @@ impl Hub {
                 }
             });
         match verdict {
+            Ok(Some(id)) if self.is_left(from, id) => {
+                let text = format!("{} was announced on a newer connection of this client", announce.source);
+                self.fail(now, from, &ConnectionError::Rule(text));
+            }
             Ok(id) => self.accept(now, from, announce, id),
             Err((outcome, reason)) => self.answer_announce(from, announce, outcome, None, &reason),
         }
+    }
+
+    /// Whether a number may be an epoch. One far above all that a clock shows would leave no room above it for a source's
+    /// later writers.
+    fn admit_number(&self, announce: &Announce<'_>) -> Result<(), (Outcome, String)> {
+        let highest = self.sources.names.get(announce.source).map_or(0, |name| name.highest);
+        let most = HIGHEST_EPOCH.max(highest.saturating_add(STEP));
+        if (1..=most).contains(&announce.epoch) {
+            return Ok(());
+        }
+        Err((Outcome::Limit, format!("epoch {} is not between 1 and {most}", announce.epoch)))
     }
 
     /// Decides about a live epoch; makes place for it if it may be.
@@ -52,7 +76,7 @@ impl Hub {
         let client_id = self.peers[from].client_id;
         let Some(name) = self.sources.names.get(announce.source) else { return Ok(None) };
         let (highest, current) = (name.highest, name.current);
-        if announce.epoch < highest {
+        if announce.epoch < highest && self.keeps(Rule::LowerIsRefused) {
             return Err((Outcome::Lower, format!("epoch {highest} is known, {} is older", announce.epoch)));
         }
         let Some(current) = current else { return Ok(None) };
@@ -89,7 +113,14 @@ impl Hub {
         announce: &Announce<'_>,
     ) -> Result<Option<SourceId>, (Outcome, String)> {
         let known = self.sources.matching(&dict_protocol::pattern::Pattern::Name(announce.source.to_owned()));
-        let Some(id) = known.into_iter().find(|&id| self.sources[id].epoch == announce.epoch) else {
+        let Some(&id) = known.iter().find(|&&id| self.sources[id].epoch == announce.epoch) else {
+            let current = self.sources.names.get(announce.source).and_then(|name| name.current);
+            let live = current.map(|id| &self.sources[id]).filter(|live| live.epoch < announce.epoch);
+            if let Some(live) = live.filter(|_| !announce.take_over) {
+                let text =
+                    format!("epoch {} is live, and no hub has accepted {}", live.epoch, announce.epoch);
+                return Err((Outcome::Live, text));
+            }
             return Ok(None);
         };
         if self.sources[id].client_id != self.peers[from].client_id {
@@ -135,20 +166,30 @@ impl Hub {
     }
 
     fn tell_replaced(&mut self, writer: PeerIndex, id: SourceId, epoch: u64) {
+        if !self.keeps(Rule::ReplacedIsTold) {
+            return;
+        }
         let text = format!("{}: epoch {epoch} of another writer took its place", self.sources[id].name);
         self.refuse(writer, ErrorCode::Replaced, 0, id.into(), &text);
     }
 
+    /// Whether a source's writer has left a connection for a newer one: what still comes on it was long under way.
+    fn is_left(&self, connection: PeerIndex, id: SourceId) -> bool {
+        let Writer::Peer(writer) = self.sources[id].writer else { return false };
+        self.peers[writer].id.is_after(self.peers[connection].id)
+    }
+
     /// Takes an accepted announcement in.
     fn accept(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>, known: Option<SourceId>) {
-        if known.is_none() && self.sources.len() >= self.config.limits.sources {
-            let limit = self.config.limits.sources;
-            let text = format!("this hub takes at most {limit} sources");
-            return self.answer_announce(from, announce, Outcome::Limit, None, &text);
-        }
-        let id = match known {
-            Some(id) => self.take_over_connection(now, from, announce, id),
-            None => self.add_source(from, announce),
+        let limit = self.config.limits.sources;
+        let number = self.sources.next_id().filter(|_| self.sources.len() < limit);
+        let id = match (known, number) {
+            (Some(id), _) => self.take_over_connection(now, from, announce, id),
+            (None, Some(number)) => self.add_source(from, announce, number),
+            (None, None) => {
+                let text = format!("this hub takes at most {limit} sources, and 4294967295 in its life");
+                return self.answer_announce(from, announce, Outcome::Limit, None, &text);
+            }
         };
         let source = &mut self.sources[id];
         // What is left of an epoch is what its writer says: a file that it was in may have lost the rest.
@@ -162,7 +203,7 @@ impl Hub {
             self.journal.event(now.time, Event::Online { source: announce.source, client: &client });
         }
         // An acknowledgement that was lost with the last connection is sent again, as it stands now.
-        self.sources[id].announce_ack = true;
+        self.sources[id].announce_ack = self.keeps(Rule::AckFollowsAnnounced);
         self.mark_due(id);
     }
 
@@ -182,7 +223,7 @@ impl Hub {
                 self.writer_gone(now, id, old, "its program began anew");
             }
         }
-        self.close_resume(id);
+        self.close_unanswered(id);
         let source = &mut self.sources[id];
         source.writer = Writer::Peer(from);
         source.writer_name = writer_name;
@@ -192,8 +233,7 @@ impl Hub {
         id
     }
 
-    fn add_source(&mut self, from: PeerIndex, announce: &Announce<'_>) -> SourceId {
-        let id = self.sources.next_id();
+    fn add_source(&mut self, from: PeerIndex, announce: &Announce<'_>, id: SourceId) -> SourceId {
         let peer = &self.peers[from];
         let name: Arc<str> = announce.source.into();
         let entry = self.sources.names.entry(name.clone()).or_default();
@@ -312,7 +352,7 @@ impl Hub {
             source.offline = reason.into();
         }
         let (replay, name) = (source.replay, source.name.clone());
-        self.close_resume(id);
+        self.close_unanswered(id);
         if replay {
             // Its followers are told now: afterwards there is nothing left to tell of.
             let source = &self.sources[id];
@@ -325,6 +365,13 @@ impl Hub {
             self.present(id);
             let client = self.peers[peer].name.clone();
             self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason });
+        }
+    }
+
+    /// Nobody answers a source's Resume any more.
+    fn close_unanswered(&mut self, id: SourceId) {
+        if self.keeps(Rule::GoingClosesResume) {
+            self.close_resume(id);
         }
     }
 

@@ -13,10 +13,14 @@ use dict_protocol::time::{Now, Time};
 
 use crate::hub::{Hub, Timer};
 use crate::peers::PeerIndex;
+use crate::rules::Rule;
 use crate::sources::{OpenResume, Source, SourceId, Writer};
 
 /// Heartbeats that a writer may take to answer a Resume: a slow link has to carry what was queued before the answer.
 const SLICE_HEARTBEATS: u32 = 12;
+
+/// A patch that changes nothing.
+const NOTHING: &[u8] = &[0x90, 0x80];
 
 impl Hub {
     /// A logger has committed.
@@ -33,21 +37,30 @@ impl Hub {
 
     /// A logger tells what it holds.
     pub(crate) fn resume(&mut self, now: Now, from: PeerIndex, resume: Resume) {
+        let (counts, learns) = (self.keeps(Rule::ResumeIsAck), self.keeps(Rule::HighestIsLearned));
         let Some(source) = self.sources.find(resume.source) else { return };
         // Whatever a logger says, a writer is not told of updates that it never made: it would end its connection.
         let newest = source.newest;
         let Some(follower) = source.follower(from) else { return };
         follower.position = Some(resume.after);
-        follower.committed = resume.after.min(newest);
+        if counts {
+            follower.committed = resume.after.min(newest);
+        }
         self.mark_due(resume.source);
-        self.learn_highest(now, resume.source, resume.highest);
+        if learns {
+            self.learn_highest(now, resume.source, resume.highest);
+        }
     }
 
     /// At the end of a turn: acknowledges to a source's writer, and helps its followers on.
     pub(crate) fn look_after(&mut self, now: Now, id: SourceId) {
+        #[cfg(feature = "properties")]
+        let misjudged = self.sources.peek(id).and_then(|source| self.misjudged(source));
         let Some(source) = self.sources.find(id) else { return };
         source.due = false;
         let sequence = source.held_by_all();
+        #[cfg(feature = "properties")]
+        let sequence = misjudged.unwrap_or(sequence);
         if sequence > source.acked || (source.announce_ack && sequence > 0) {
             source.acked = sequence;
             match source.writer {
@@ -58,9 +71,11 @@ impl Hub {
         }
         let source = &mut self.sources[id];
         source.announce_ack = false;
-        if source.replay && source.acked >= source.newest {
+        let (is_logged, is_over) =
+            (source.level == Level::Logged, source.replay && source.acked >= source.newest);
+        if is_over && self.keeps(Rule::ReplayIsWithdrawn) {
             self.withdraw(now, id);
-        } else if source.level == Level::Logged {
+        } else if is_logged {
             self.ask(now, id);
         } else {
             self.give_state(id);
@@ -78,7 +93,8 @@ impl Hub {
     /// Asks a source's writer for what a follower lacks.
     fn ask(&mut self, now: Now, id: SourceId) {
         let limits = &self.config.limits;
-        let reserved = (limits.slice + limits.body) as usize;
+        let needed = (limits.slice + limits.body) as usize;
+        let reserved = if self.keeps(Rule::RoomIsReserved) { needed } else { 0 };
         let (updates, bytes) = (limits.slice_updates, limits.slice);
         let source = &mut self.sources[id];
         if source.resume.is_some() || source.held || !source.has_writer() {
@@ -90,7 +106,7 @@ impl Hub {
                 continue;
             };
             let peer = &mut self.peers[follower.peer];
-            if !peer.has_room(reserved, limits) {
+            if !peer.has_room(needed, limits) {
                 peer.waits_for_room = true;
             } else if furthest.is_none_or(|(least, _)| position < least) {
                 furthest = Some((position, follower.peer));
@@ -135,14 +151,14 @@ impl Hub {
 
     /// Gives followers of a source whose writer keeps nothing the dictionary as it is, and says what is missing.
     pub(crate) fn give_state(&mut self, id: SourceId) {
-        let limits = &self.config.limits;
-        let source = &mut self.sources[id];
+        let source = &self.sources[id];
         let live = source.live;
         let behind: Vec<usize> = (0..source.followers.len())
             .filter(|&place| source.followers[place].position.is_some_and(|position| position < live))
             .collect();
         for place in behind {
-            let follower = &mut source.followers[place];
+            let limits = &self.config.limits;
+            let follower = &mut self.sources[id].followers[place];
             let peer = &mut self.peers[follower.peer];
             if !peer.has_room(limits.body as usize, limits) {
                 peer.waits_for_room = true;
@@ -150,19 +166,26 @@ impl Hub {
             }
             let position = follower.position.replace(live).unwrap_or(0);
             let (to, came_late) = (follower.peer, follower.came_late);
-            self.body.clear();
-            let (sequence, stamp, replayed, end_of_slice) = (live, source.stamp, true, false);
-            let lost = source.lost.filter(|_| position == 0);
+            self.state_missing(id, to, position, came_late);
+        }
+    }
+
+    /// Sends a follower at `position` the dictionary, and the End, if there is one: in a State it would be lost.
+    fn state_missing(&mut self, id: SourceId, to: PeerIndex, position: u64, came_late: bool) {
+        let source = &self.sources[id];
+        let sequence = if source.ended { source.live - 1 } else { source.live };
+        let (stamp, replayed, end_of_slice) = (source.stamp, true, false);
+        let lost = source.lost.filter(|_| position == 0);
+        if sequence == 1 && position == 0 && lost.is_none() {
             // Update 1 states the whole dictionary, so the dictionary as of update 1 is that update, if it is not lost.
-            if live == 1 && lost.is_none() {
-                self.body.push(0x90);
-                source.state.encode(&mut self.body);
-                let patch = &self.body;
-                let update =
-                    Update { source: id, sequence, stamp, end: false, end_of_slice, replayed, patch };
-                self.peers.send(to, &Packet::Update(update));
-                continue;
-            }
+            self.body.clear();
+            self.body.push(0x90);
+            source.state.encode(&mut self.body);
+            let patch = &self.body;
+            let update = Update { source: id, sequence, stamp, end: false, end_of_slice, replayed, patch };
+            self.peers.send(to, &Packet::Update(update));
+        } else if sequence > position {
+            self.body.clear();
             source.state.encode(&mut self.body);
             let reason =
                 if came_late && position == 0 { GapReason::BeforeLogger } else { GapReason::NotKept };
@@ -171,6 +194,11 @@ impl Hub {
             let dictionary = &self.body;
             let state = State { source: id, sequence, stamp, missing, end_of_slice, replayed, dictionary };
             self.peers.send(to, &Packet::State(state));
+        }
+        if source.ended {
+            let (sequence, end, patch) = (source.live, true, NOTHING);
+            let update = Update { source: id, sequence, stamp, end, end_of_slice, replayed, patch };
+            self.peers.send(to, &Packet::Update(update));
         }
     }
 

@@ -98,6 +98,9 @@ pub struct Hub {
     /// The slots that an update changed; kept for its memory.
     pub(crate) changed: Vec<u32>,
     pub(crate) started: Now,
+    /// The rule that it breaks, for a simulation to notice.
+    #[cfg(feature = "properties")]
+    pub(crate) broken: Option<crate::rules::Rule>,
 }
 
 impl Hub {
@@ -119,6 +122,8 @@ impl Hub {
             body: Vec::new(),
             changed: Vec::new(),
             started: now,
+            #[cfg(feature = "properties")]
+            broken: None,
         };
         hub.open_journal();
         hub

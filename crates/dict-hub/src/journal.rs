@@ -311,7 +311,7 @@ impl Journal {
 
 impl Hub {
     pub(crate) fn open_journal(&mut self) {
-        let id = self.sources.next_id();
+        let id = self.sources.next_id().expect("it is the first");
         let name: Arc<str> = format!("$hub/{}", self.config.name).into();
         let entry = self.sources.names.entry(name.clone()).or_default();
         entry.highest = self.config.run;

@@ -34,6 +34,7 @@
 //! | `subscriptions.rs` | who is sent which source, and when |
 //! | `exchange.rs`, `own_actions.rs` | messages and requests; those that the hub answers itself |
 //! | `journal.rs` | the hub's own events as a source |
+//! | `rules.rs` | what a simulation has it break |
 
 #![forbid(unsafe_code)]
 
@@ -47,8 +48,11 @@ mod peers;
 #[cfg(feature = "properties")]
 pub mod properties;
 mod relay;
+mod rules;
 mod sources;
 mod subscriptions;
 
 pub use hub::{Config, Hub, Notice};
 pub use peers::ConnectionId;
+#[cfg(feature = "properties")]
+pub use rules::Rule;

@@ -19,6 +19,14 @@ pub struct ConnectionId {
     index: u32,
 }
 
+impl ConnectionId {
+    /// Whether a connection was opened after another one.
+    pub(crate) const fn is_after(self, other: Self) -> bool {
+        // Serial numbers begin again from 0 some day.
+        self.serial.wrapping_sub(other.serial).wrapping_sub(1) < u32::MAX / 2
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.serial)

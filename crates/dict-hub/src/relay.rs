@@ -143,13 +143,19 @@ impl Hub {
 
     /// Passes the frame of an update to those loggers that it is next for and that have room.
     fn show_followers(&mut self, id: SourceId, sequence: u64, replayed: bool) {
+        self.pass_frame(id, sequence, replayed, |position| position == sequence - 1);
+    }
+
+    /// Passes a frame that leads up to `sequence` to those loggers that it is next for and that have room: what was asked
+    /// for has its own, which was kept free.
+    fn pass_frame(&mut self, id: SourceId, sequence: u64, replayed: bool, is_next: impl Fn(u64) -> bool) {
         let limit = self.config.limits.durable_output;
         let source = &mut self.sources[id];
         if source.held {
             return;
         }
         for follower in &mut source.followers {
-            if follower.position != Some(sequence - 1) {
+            if !follower.position.is_some_and(&is_next) {
                 continue;
             }
             let peer = &mut self.peers[follower.peer];
@@ -194,16 +200,8 @@ impl Hub {
         }
         self.frame.clear();
         State { end_of_slice: false, ..*state }.encode(&mut self.frame);
-        let source = &mut self.sources[state.source];
-        for follower in &mut source.followers {
-            let takes = follower.position.is_some_and(|position| {
-                missing.first.saturating_sub(1) <= position && position < state.sequence
-            });
-            if takes && !source.held {
-                follower.position = Some(state.sequence);
-                self.peers.append(follower.peer, &self.frame);
-            }
-        }
+        let (first, last) = (missing.first.saturating_sub(1), state.sequence);
+        self.pass_frame(state.source, last, true, |position| first <= position && position < last);
     }
 
     /// A source's writer says, unasked, that its epoch began after a loss. Where it keeps something for followers they are

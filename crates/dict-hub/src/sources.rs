@@ -195,11 +195,22 @@ pub(crate) struct Name {
     pub(crate) replays: Vec<SourceId>,
 }
 
+/// Sources with numbers in a row.
+#[derive(Debug)]
+struct Page {
+    sources: Box<[Option<Box<Source>>; PAGE]>,
+    count: usize,
+}
+
+const PAGE: usize = 256;
+
 /// All sources.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    /// By number, less 1.
-    entries: Vec<Option<Box<Source>>>,
+    /// By number, less 1. A page whose sources are all gone is gone too: a number that was used costs next to nothing.
+    pages: Vec<Option<Page>>,
+    /// The last number that was given.
+    last: SourceId,
     pub(crate) names: BTreeMap<Arc<str>, Name>,
     count: usize,
 }
@@ -210,11 +221,15 @@ impl Sources {
     }
 
     pub(crate) fn find(&mut self, id: SourceId) -> Option<&mut Source> {
-        self.entries.get_mut((id as usize).checked_sub(1)?)?.as_deref_mut()
+        let index = (id as usize).checked_sub(1)?;
+        let page = self.pages.get_mut(index / PAGE)?.as_mut()?;
+        page.sources[index % PAGE].as_deref_mut()
     }
 
     pub(crate) fn peek(&self, id: SourceId) -> Option<&Source> {
-        self.entries.get((id as usize).checked_sub(1)?)?.as_deref()
+        let index = (id as usize).checked_sub(1)?;
+        let page = self.pages.get(index / PAGE)?.as_ref()?;
+        page.sources[index % PAGE].as_deref()
     }
 
     /// The source that a connection writes under this number; `None` where it was replaced or withdrawn meanwhile, so that
@@ -228,25 +243,41 @@ impl Sources {
         id: SourceId,
         peer: PeerIndex,
     ) -> Result<Option<&mut Source>, ConnectionError> {
-        if id == 0 || id >= self.next_id() {
+        if id == 0 || id > self.last {
             return Err(ConnectionError::Rule(format!("there is no source {id}")));
         }
         Ok(self.find(id).filter(|source| source.writer == Writer::Peer(peer)))
     }
 
-    /// The number that the next one gets.
-    pub(crate) fn next_id(&self) -> SourceId {
-        SourceId::try_from(self.entries.len() + 1).expect("one run does not see 2^32 epochs")
+    /// The number that the next one gets; `None` when this run has given all there are.
+    pub(crate) fn next_id(&self) -> Option<SourceId> {
+        self.last.checked_add(1)
     }
 
+    /// Adds one with the next number.
     pub(crate) fn add(&mut self, source: Source) {
-        debug_assert_eq!(source.id, self.next_id());
-        self.entries.push(Some(Box::new(source)));
+        debug_assert_eq!(Some(source.id), self.next_id());
+        self.last = source.id;
+        let index = source.id as usize - 1;
+        if self.pages.len() <= index / PAGE {
+            self.pages.push(None);
+        }
+        let page = self.pages[index / PAGE]
+            .get_or_insert_with(|| Page { sources: Box::new([const { None }; PAGE]), count: 0 });
+        page.sources[index % PAGE] = Some(Box::new(source));
+        page.count += 1;
         self.count += 1;
     }
 
     pub(crate) fn remove(&mut self, id: SourceId) -> Option<Box<Source>> {
-        let source = self.entries.get_mut((id as usize).checked_sub(1)?)?.take()?;
+        let index = (id as usize).checked_sub(1)?;
+        let place = self.pages.get_mut(index / PAGE)?;
+        let page = place.as_mut()?;
+        let source = page.sources[index % PAGE].take()?;
+        page.count -= 1;
+        if page.count == 0 {
+            *place = None;
+        }
         self.count -= 1;
         if let Some(name) = self.names.get_mut(&source.name) {
             name.replays.retain(|&replay| replay != id);
@@ -279,12 +310,12 @@ impl std::ops::Index<SourceId> for Sources {
     type Output = Source;
 
     fn index(&self, id: SourceId) -> &Source {
-        self.entries[id as usize - 1].as_ref().expect("a source id is kept only while the source is there")
+        self.peek(id).expect("a source id is kept only while the source is there")
     }
 }
 
 impl std::ops::IndexMut<SourceId> for Sources {
     fn index_mut(&mut self, id: SourceId) -> &mut Source {
-        self.entries[id as usize - 1].as_mut().expect("a source id is kept only while the source is there")
+        self.find(id).expect("a source id is kept only while the source is there")
     }
 }

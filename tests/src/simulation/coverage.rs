@@ -81,6 +81,32 @@ coverage! {
     too_slow,
     /// Updates that a `latest` watcher got merged.
     merged,
+    /// Epochs of which every update is in the timeline, as had to be.
+    complete,
+    /// Messages sent.
+    messages,
+    /// Messages that reached somebody.
+    messages_received,
+    /// Requests sent.
+    requests,
+    /// Requests that were answered.
+    answers,
+    /// Requests that nobody handled, or that the hub refused.
+    unhandled,
+    /// Requests whose link died in between.
+    outcomes_unknown,
+    /// Requests not answered in time.
+    late_answers,
+    /// Sources refused by a logger since another hub has one of that name.
+    names_taken,
+    /// Rows that a logger skipped since another hub had the name.
+    skipped,
+    /// Writers' programs that began again with their spools.
+    spools_restored,
+    /// Bits that changed on the way.
+    flips,
+    /// Wall clocks that were set.
+    clock_jumps,
     /// Times a recorder asked to read no more.
     pauses,
     /// Links cut with both ends told.

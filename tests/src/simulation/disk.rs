@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dict_protocol::record::{Batch, Entry, EntryKind, Position, Stream, StreamIndex};
+use dict_protocol::record::{Batch, Entry, EntryKind, Missing, Position, Stream, StreamIndex};
 use fastrand::Rng;
+
+use super::broken::Broken;
 
 /// One row as it stands on the disk.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Disk {
     streams: BTreeMap<StreamIndex, (String, u64)>,
     /// The last sequence of each (source, epoch) on the disk.
     held: BTreeMap<String, BTreeMap<u64, u64>>,
+    /// Rows whose gaps wait for the next transaction, where that rule is broken.
+    later: Vec<(usize, Missing)>,
 }
 
 impl Disk {
@@ -41,7 +45,7 @@ impl Disk {
 
     /// Whether something is in no sync yet.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.later.is_empty()
     }
 
     /// Begins to sync all that waits, as one transaction.
@@ -50,21 +54,31 @@ impl Disk {
     }
 
     /// The sync is done: returns what is on the disk now, for the recorder.
-    pub(super) fn synced(&mut self) -> Vec<Batch> {
+    pub(super) fn synced(&mut self, broken: Option<Broken>) -> Vec<Batch> {
+        for (row, gap) in std::mem::take(&mut self.later) {
+            self.rows[row].entry.kind = EntryKind::State { missing: gap };
+        }
         let batches = std::mem::take(&mut self.syncing);
         for batch in &batches {
-            self.keep(batch);
+            self.keep(batch, broken);
         }
         batches
     }
 
+    /// Stores again what is held: a rule is broken.
+    pub(super) fn store_again(&mut self, source: &str, epoch: u64, sequence: u64) {
+        let is_it = |row: &&Row| row.source == source && row.epoch == epoch && row.entry.sequence == sequence;
+        self.rows.extend(self.rows.iter().find(is_it).cloned());
+    }
+
     /// The power goes. What was being synced may be on the disk or not, as a whole; the rest is lost.
-    pub(super) fn lose_power(&mut self, rng: &mut Rng) -> bool {
+    pub(super) fn lose_power(&mut self, broken: Option<Broken>, rng: &mut Rng) -> bool {
+        self.later.clear();
         let syncing = std::mem::take(&mut self.syncing);
         let survives = rng.bool();
         if survives {
             for batch in &syncing {
-                self.keep(batch);
+                self.keep(batch, broken);
             }
         }
         let lost = !self.waiting.is_empty() || (!survives && !syncing.is_empty());
@@ -102,15 +116,29 @@ impl Disk {
         &self.rows
     }
 
-    fn keep(&mut self, batch: &Batch) {
+    fn keep(&mut self, batch: &Batch, broken: Option<Broken>) {
         for Stream { index, source, epoch, .. } in &batch.streams {
             self.streams.insert(*index, (source.clone(), *epoch));
         }
         for entry in &batch.entries {
+            let mut entry = entry.clone();
+            match (broken, &mut entry.kind) {
+                (Some(Broken::GapMovesPosition), _) if entry.late => continue,
+                (Some(Broken::GapNotStored), EntryKind::Gap { .. }) => continue,
+                (Some(Broken::StateWithoutGap), EntryKind::State { missing }) => {
+                    missing.after = entry.sequence;
+                }
+                (Some(Broken::StateBeforeGap), EntryKind::State { missing }) => {
+                    self.later.push((self.rows.len(), *missing));
+                    missing.after = entry.sequence;
+                }
+                _ => {}
+            }
             let (source, epoch) = self.streams[&entry.stream].clone();
             let held = self.held.entry(source.clone()).or_default().entry(epoch).or_default();
             *held = (*held).max(entry.sequence);
-            self.rows.push(Row { source, epoch, entry: entry.clone(), body: batch.body(entry).to_vec() });
+            let body = batch.body(&entry).to_vec();
+            self.rows.push(Row { source, epoch, entry, body });
         }
     }
 }

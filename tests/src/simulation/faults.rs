@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Role};
+use super::client::{Client, Role, skew};
 use super::network::{Cut, Side, Weather};
-use super::plan::pick;
+use super::plan::{WriterPlan, pick};
 use super::world::{Event, World};
 
 /// How long something that is away stays away, at most.
@@ -16,6 +16,8 @@ const SLEEP: Duration = Duration::from_millis(2_500);
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     CutLink(Cut),
+    Flip,
+    JumpClock,
     Sleep,
     RestartHub,
     LosePower,
@@ -30,6 +32,9 @@ const FAULTS: &[Fault] = &[
     Fault::CutLink(Cut::OneSided(Side::Client)),
     Fault::CutLink(Cut::OneSided(Side::Hub)),
     Fault::CutLink(Cut::Silent),
+    Fault::Flip,
+    Fault::Flip,
+    Fault::JumpClock,
     Fault::Sleep,
     Fault::Sleep,
     Fault::RestartHub,
@@ -43,13 +48,15 @@ const FAULTS: &[Fault] = &[
 impl World {
     /// Lets something go wrong, and sees to the next time.
     pub(super) fn fault(&mut self) {
-        if self.calm {
+        if self.calm.is_some() {
             return;
         }
         let fault = *pick(&mut self.rng, FAULTS);
         self.notes.trace.line(format_args!("fault: {fault:?}"));
         match fault {
             Fault::CutLink(cut) => self.cut_something(cut),
+            Fault::Flip => self.flip_something(),
+            Fault::JumpClock => self.jump_clock(),
             Fault::Sleep => self.lull_something(),
             Fault::RestartHub => self.restart_hub(),
             Fault::LosePower => self.lose_power(),
@@ -85,6 +92,28 @@ impl World {
         }
     }
 
+    /// A bit changes on the way.
+    fn flip_something(&mut self) {
+        let Some(client) = self.any_client(|client| client.link.is_some()) else { return };
+        let Some(link) = self.clients[client].link else { return };
+        let side = *pick(&mut self.rng, &Side::ALL);
+        self.notes.trace.line(format_args!("link {link} of {} to its {side:?}", self.clients[client].name));
+        self.network.flip(link, side);
+        self.notes.coverage.flips += 1;
+    }
+
+    /// A wall clock is set.
+    fn jump_clock(&mut self) {
+        let skew = skew(&mut self.rng);
+        let clock = self.rng.usize(0..self.hubs.len() + self.clients.len());
+        match self.clients.get_mut(clock) {
+            Some(client) => client.skew = skew,
+            None => self.hubs[clock - self.clients.len()].skew = skew,
+        }
+        self.notes.trace.line(format_args!("clock {clock} is off by {} s now", skew / 1_000_000_000));
+        self.notes.coverage.clock_jumps += 1;
+    }
+
     /// A program does not read for a while.
     fn lull_something(&mut self) {
         let Some(client) = self.any_client(|client| client.link.is_some()) else { return };
@@ -94,7 +123,7 @@ impl World {
         self.schedule.at(awake, Event::Awake(link, Side::Client));
     }
 
-    fn restart_hub(&mut self) {
+    pub(super) fn restart_hub(&mut self) {
         let hub = self.rng.usize(0..self.hubs.len());
         self.kill_hub(hub);
         self.notes.coverage.hub_restarts += 1;
@@ -102,29 +131,30 @@ impl World {
         self.schedule.at(start, Event::StartHub(hub));
     }
 
-    fn lose_power(&mut self) {
-        if self.loggers.is_empty() {
-            return;
-        }
+    pub(super) fn lose_power(&mut self) {
         let logger = self.rng.usize(0..self.loggers.len());
-        if !std::mem::replace(&mut self.loggers[logger].up, false) {
-            return;
+        if !self.loggers[logger].up {
+            // It is off already: again, when it may be on.
+            let at = self.soon(AWAY);
+            return self.schedule.at(at, Event::LosePower);
         }
         self.notes.coverage.power_losses += 1;
-        if self.loggers[logger].disk.lose_power(&mut self.rng) {
+        if self.loggers[logger].disk.lose_power(self.broken, &mut self.rng) {
             self.notes.coverage.unsynced_lost += 1;
         }
-        for client in self.links_of(logger) {
-            self.kill_client(client);
-        }
+        self.stop_logger(logger);
         let start = self.soon(AWAY);
         self.schedule.at(start, Event::StartLogger(logger));
     }
 
-    fn fill_disk(&mut self) {
-        if self.loggers.is_empty() {
-            return;
+    pub(super) fn stop_logger(&mut self, logger: usize) {
+        self.loggers[logger].up = false;
+        for client in self.links_of(logger) {
+            self.kill_client(client);
         }
+    }
+
+    fn fill_disk(&mut self) {
         let logger = self.rng.usize(0..self.loggers.len());
         self.loggers[logger].full = true;
         let room = self.soon(AWAY);
@@ -140,41 +170,51 @@ impl World {
         if dies {
             self.kill_client(client);
             self.notes.coverage.writer_restarts += 1;
+            if self.keeps_spool(client) {
+                let again = self.soon(AWAY);
+                return self.schedule.at(again, Event::Restore(client));
+            }
         }
         let take_over = dies || self.rng.bool();
         self.add_writer(plan, take_over);
     }
 
-    /// Nothing goes wrong any more: each source gets a writer that says a last word.
+    /// Nothing goes wrong any more.
     pub(super) fn calm(&mut self) {
-        self.calm = true;
+        self.calm = Some(self.now);
         self.notes.trace.line(format_args!("calm"));
         self.weather = Weather { delay: self.weather.latency, ..self.weather.clone() };
+        self.network.clear_flips();
         for client in 0..self.clients.len() {
             if let Some(link) = self.clients[client].link {
                 self.awake(link, Side::Client);
             }
         }
-        for plan in self.plan.writers.clone() {
-            self.last_word(&plan.source);
-        }
         self.schedule.at(self.now, Event::Look);
+    }
+
+    /// Each source's writers say a last word.
+    pub(super) fn last_words(&mut self) {
+        self.notes.trace.line(format_args!("last words"));
+        for plan in self.plan.writers.clone() {
+            self.last_word(&plan);
+        }
     }
 
     /// A source's last writers may have been refused since: one of them begins again.
     pub(super) fn revive_writers(&mut self) {
         for plan in self.plan.writers.clone() {
-            if self.living_writers(&plan.source).is_empty() {
-                self.last_word(&plan.source);
+            if self.living_writers(&plan).is_empty() {
+                self.last_word(&plan);
             }
         }
     }
 
     /// Lets one of a source's writers go on, whichever is left.
-    fn last_word(&mut self, source: &str) {
-        let writers = self.writers_of(source);
+    fn last_word(&mut self, plan: &WriterPlan) {
+        let writers = self.writers_of(plan);
         let Some(&last) = writers.last() else { return };
-        if self.living_writers(source).is_empty() {
+        if self.living_writers(plan).is_empty() {
             self.begin_again(last);
         }
         for client in writers {
@@ -187,8 +227,8 @@ impl World {
     }
 
     /// Those of a source's writers that are not over.
-    pub(super) fn living_writers(&self, source: &str) -> Vec<usize> {
-        let mut writers = self.writers_of(source);
+    pub(super) fn living_writers(&self, plan: &WriterPlan) -> Vec<usize> {
+        let mut writers = self.writers_of(plan);
         writers.retain(|&client| match &self.clients[client] {
             Client { role: Role::Writer(writer), session, .. } => !writer.is_over(session),
             _ => false,
@@ -196,11 +236,13 @@ impl World {
         writers
     }
 
-    /// The programs that run and write a source, oldest first.
-    pub(super) fn writers_of(&self, source: &str) -> Vec<usize> {
+    /// The programs that run and write a source of a hub, oldest first.
+    fn writers_of(&self, plan: &WriterPlan) -> Vec<usize> {
         (0..self.clients.len())
             .filter(|&client| match &self.clients[client] {
-                Client { role: Role::Writer(writer), up, .. } => *up && writer.plan.source == source,
+                Client { role: Role::Writer(writer), up, hub, .. } => {
+                    *up && *hub == plan.hub && writer.plan.source == plan.source
+                }
                 _ => false,
             })
             .collect()

@@ -1,11 +1,12 @@
 //! Hubs, and the machines that they run on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dict_hub::{Config, ConnectionId, Hub};
-use dict_protocol::time::Instant;
+use dict_protocol::time::{Instant, Now};
 
+use super::broken::{Broken, Tamper};
 use super::client::Role;
 use super::network::{LinkId, Side};
 use super::wire::Wire;
@@ -14,12 +15,16 @@ use super::world::{Event, World};
 /// How long a hub gathers what comes, at most.
 const TURN: Duration = Duration::from_micros(300);
 /// What may wait beside updates and States, bytes: presence, answers.
-const SMALL: usize = 2_000;
+const SMALL: usize = 1_200;
 
 /// A machine that a hub runs on, most of the time.
 #[derive(Debug)]
 pub(super) struct HubHost {
     name: String,
+    /// How far its wall clock is off, nanoseconds.
+    pub(super) skew: i64,
+    /// When it was started, by its clock, each time.
+    started: BTreeSet<u64>,
     runs: Option<Running>,
 }
 
@@ -37,7 +42,7 @@ struct Running {
 
 impl HubHost {
     pub(super) fn new(index: usize) -> Self {
-        Self { name: format!("hub{index}"), runs: None }
+        Self { name: format!("hub{index}"), skew: 0, started: BTreeSet::new(), runs: None }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -52,26 +57,40 @@ impl HubHost {
 
 impl World {
     pub(super) fn start_hub(&mut self, index: usize) {
-        let now = self.clocks(0);
+        let now = self.hub_clocks(index);
         let host = &mut self.hubs[index];
         if host.is_up() {
             return;
         }
+        // It may have been started before at what its clock says is the same time.
+        let run = (now.time.as_epoch().max(1)..).find(|run| host.started.insert(*run)).unwrap_or(1);
         self.notes.trace.line(format_args!("{} starts", host.name));
         let config = Config {
             name: host.name.clone(),
-            run: now.time.as_epoch(),
+            run,
             product: "simulation".into(),
             limits: self.plan.limits.clone(),
         };
+        let sources = self.plan.writers.iter().filter(|writer| writer.hub == index);
+        let recorded = sources
+            .map(|writer| (writer.source.clone(), self.plan.recorded_name(index, &writer.source)))
+            .collect();
+        let mut hub = Hub::new(config, now);
+        if let Some(Broken::Hub(rule)) = self.broken {
+            hub.break_rule(rule);
+        }
         host.runs = Some(Running {
-            hub: Hub::new(config, now),
+            hub,
             connections: BTreeMap::new(),
             links: BTreeMap::new(),
-            wire: Wire::default(),
+            wire: Wire::new(recorded),
             turn: false,
             timer: None,
         });
+    }
+
+    fn hub_clocks(&self, index: usize) -> Now {
+        self.clocks(self.hubs[index].skew)
     }
 
     /// A hub dies, with all that it knew.
@@ -89,7 +108,7 @@ impl World {
     }
 
     pub(super) fn open_hub(&mut self, link: LinkId, index: usize) {
-        let now = self.clocks(0);
+        let now = self.hub_clocks(index);
         let Some(running) = &mut self.hubs[index].runs else { return };
         let id = running.hub.open(now, "simulated");
         running.connections.insert(link, id);
@@ -103,14 +122,21 @@ impl World {
     }
 
     pub(super) fn hub_received(&mut self, link: LinkId, bytes: &[u8]) {
-        let now = self.clocks(0);
         let index = self.hub_of(link);
+        let now = self.hub_clocks(index);
         let logger = match self.clients[self.links[link]].role {
             Role::Logger(logger) => Some(logger),
             _ => None,
         };
         let Some(running) = &mut self.hubs[index].runs else { return };
         let Some(&id) = running.connections.get(&link) else { return };
+        let changed;
+        let bytes = if Tamper::is_for(self.broken) {
+            changed = self.tamper.change(self.broken, link, bytes, self.clients[self.links[link]].starts);
+            &changed
+        } else {
+            bytes
+        };
         running.wire.hub_receives(link, bytes, logger, &mut self.notes);
         running.hub.receive(now, id, bytes);
         self.plan_turn(index);
@@ -118,8 +144,8 @@ impl World {
 
     /// The hub's end of a link was closed by the other side, or broke.
     pub(super) fn hub_lost(&mut self, link: LinkId, reason: &str) {
-        let now = self.clocks(0);
         let index = self.hub_of(link);
+        let now = self.hub_clocks(index);
         let Some(running) = &mut self.hubs[index].runs else { return };
         let Some(id) = running.connections.remove(&link) else { return };
         running.links.remove(&id);
@@ -137,7 +163,7 @@ impl World {
     }
 
     pub(super) fn hub_timer(&mut self, index: usize) {
-        let now = self.clocks(0);
+        let now = self.hub_clocks(index);
         let Some(running) = &mut self.hubs[index].runs else { return };
         running.timer = None;
         running.hub.handle_timeout(now);
@@ -148,7 +174,7 @@ impl World {
     }
 
     pub(super) fn hub_turn(&mut self, index: usize) {
-        let now = self.clocks(0);
+        let now = self.hub_clocks(index);
         let Some(running) = &mut self.hubs[index].runs else { return };
         running.turn = false;
         for link in running.wire.followers() {
@@ -205,13 +231,20 @@ impl World {
         }
     }
 
+    /// When a hub's timer was to run out that has not; `None` where all is well.
+    pub(super) fn missed_hub_timer(&self, index: usize) -> Option<Instant> {
+        let running = self.hubs[index].runs.as_ref()?;
+        let due = running.hub.poll_timeout()?;
+        (due < self.now && !running.turn).then_some(due)
+    }
+
     fn check_queue(&mut self, link: LinkId, queued: usize) {
         let limits = &self.plan.limits;
         let client = &self.clients[self.links[link]];
         let most = match client.role {
             Role::Logger(_) => limits.durable_output,
             // A State is begun while there is room for something, and may be as large as a body.
-            Role::Writer(_) | Role::Watcher(_) => {
+            Role::Writer(_) | Role::Watcher(_) | Role::Talker(_) => {
                 limits.every_output.max(limits.latest_output + limits.body as usize)
             }
         };

@@ -1,4 +1,4 @@
-//! A network of byte streams that split, delay and break.
+//! A network of byte streams that split, delay, change bits and break.
 //!
 //! Each link has two ends, of which one is the client's. A write is taken as far as the stream has room, is cut into
 //! pieces, and arrives in order after a while. A cut link tells its ends, or one of them, or neither: then only silence does.
@@ -83,6 +83,8 @@ struct Stream {
     last: Instant,
     /// The reader is asleep.
     stalled: bool,
+    /// A bit of the next piece changes on the way.
+    flip: bool,
 }
 
 impl Network {
@@ -119,8 +121,13 @@ impl Network {
             let most = if rng.u32(0..weather.delay_one_in) == 0 { weather.delay } else { weather.latency };
             let latency = Duration::from_nanos(rng.u64(1..=most.as_nanos() as u64));
             stream.last = stream.last.max(now + latency);
-            stream.pieces.push_back((stream.last, piece.to_vec()));
+            let mut piece = piece.to_vec();
+            if std::mem::take(&mut stream.flip) {
+                let place = rng.usize(0..piece.len());
+                piece[place] ^= 1 << rng.u8(0..8);
+            }
             stream.bytes += piece.len();
+            stream.pieces.push_back((stream.last, piece));
             arrivals.push(stream.last);
         }
         (taken, arrivals)
@@ -146,6 +153,22 @@ impl Network {
     /// A side reads no more, or again.
     pub(super) fn stall(&mut self, link: LinkId, side: Side, stalled: bool) {
         self.links[link].streams[side as usize].stalled = stalled;
+    }
+
+    /// A bit of the next piece to `side` will change on the way.
+    pub(super) fn flip(&mut self, link: LinkId, side: Side) {
+        self.links[link].streams[side as usize].flip = true;
+    }
+
+    /// No bit changes any more.
+    pub(super) fn clear_flips(&mut self) {
+        self.links.iter_mut().flat_map(|link| &mut link.streams).for_each(|stream| stream.flip = false);
+    }
+
+    /// Whether nothing has happened to it that could hold it up.
+    pub(super) fn is_sound(&self, link: LinkId) -> bool {
+        let link = &self.links[link];
+        !link.dead && link.streams.iter().all(|stream| !stream.stalled && !stream.flip)
     }
 
     /// Loses what is under way, and all that will be written.

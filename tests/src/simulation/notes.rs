@@ -1,9 +1,10 @@
-//! What a run leaves behind: the writers' journal, counts, a trace, and the first complaint.
+//! What a run leaves behind: what was done, counts, a trace, and the first complaint.
 
 use std::fmt;
 
 use super::coverage::Coverage;
 use super::journal::Journal;
+use super::talker::Exchanged;
 use super::trace::Trace;
 
 /// See the [module](self).
@@ -11,6 +12,8 @@ use super::trace::Trace;
 pub(super) struct Notes {
     /// What writers did.
     pub(super) journal: Journal,
+    /// What became of messages and requests.
+    pub(super) exchanged: Exchanged,
     /// How often what happened.
     pub(super) coverage: Coverage,
     /// What happened, in words.

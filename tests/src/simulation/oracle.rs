@@ -11,7 +11,8 @@ use dict_protocol::record::{EntryKind, GapReason, Missing};
 use dict_protocol::value::Dictionary;
 
 use super::disk::{Disk, Row};
-use super::journal::Journal;
+use super::journal::{Epoch, Journal};
+use super::plan::PREFIX;
 
 const DEPTH: usize = 128;
 
@@ -21,6 +22,8 @@ struct Held {
     position: u64,
     ended: bool,
     dictionary: Dictionary,
+    /// Updates that are under gaps.
+    missing: u64,
 }
 
 /// A gap between epochs: from a sequence of one to the beginning of another.
@@ -29,12 +32,20 @@ type Span = (Missing, u64);
 /// The epochs of each source that a logger knows of, since its last start.
 pub(super) type Declared = BTreeMap<String, BTreeSet<u64>>;
 
+/// An epoch of which nothing may be missing: the source as the logger calls it, its number, and what was published.
+pub(super) type Complete<'a> = (String, u64, &'a Epoch);
+
 /// Checks the rows on a logger's disk.
 ///
 /// # Errors
 ///
 /// What is wrong, in words.
-pub(super) fn check_timeline(disk: &Disk, journal: &Journal, declared: &Declared) -> Result<(), String> {
+pub(super) fn check_timeline(
+    disk: &Disk,
+    journal: &Journal,
+    declared: &Declared,
+    complete: &[Complete<'_>],
+) -> Result<(), String> {
     let mut held: BTreeMap<&str, BTreeMap<u64, Held>> = BTreeMap::new();
     let mut spans: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
     for row in disk.rows() {
@@ -45,7 +56,15 @@ pub(super) fn check_timeline(disk: &Disk, journal: &Journal, declared: &Declared
     for (source, epochs) in &held {
         check_epochs(source, epochs, &spans[source], declared.get(*source))?;
     }
-    Ok(())
+    complete.iter().try_for_each(|(source, number, epoch)| {
+        let held = held.get(&**source).and_then(|epochs| epochs.get(number));
+        let (position, missing) = held.map_or((0, 0), |held| (held.position, held.missing));
+        if (position, missing) == (epoch.newest(), u64::from(epoch.after_loss)) {
+            return Ok(());
+        }
+        let newest = epoch.newest();
+        Err(format!("{source} epoch {number}: {position} of {newest} are held, {missing} of them as missing"))
+    })
 }
 
 fn check_row(
@@ -87,6 +106,7 @@ fn check_row(
             if is_loss != (missing.after == 0 && begins_after_loss(row, journal)) {
                 return Err(format!("{missing:?} is no reason"));
             }
+            held.missing += entry.sequence - held.position;
             held.dictionary =
                 decode_dictionary(&row.body, DEPTH).map_err(|error| format!("a bad dictionary: {error}"))?;
         }
@@ -99,7 +119,12 @@ fn check_row(
 
 /// Whether the writer said that its epoch's first update is missing.
 fn begins_after_loss(row: &Row, journal: &Journal) -> bool {
-    journal.epoch(&row.source, row.epoch).is_some_and(|epoch| epoch.after_loss)
+    journal.epoch(own_name(&row.source), row.epoch).is_some_and(|epoch| epoch.after_loss)
+}
+
+/// What a source is called at its hub.
+fn own_name(recorded: &str) -> &str {
+    recorded.strip_prefix(PREFIX).unwrap_or(recorded)
 }
 
 /// Whether the dictionary is what the writer's was. A hub's own source has no journal.
@@ -108,7 +133,7 @@ fn check_content(row: &Row, held: &Held, journal: &Journal) -> Result<(), String
         return Ok(());
     }
     let sequence = held.position;
-    let epoch = journal.epoch(&row.source, row.epoch).ok_or("it never was")?;
+    let epoch = journal.epoch(own_name(&row.source), row.epoch).ok_or("it never was")?;
     let state = epoch.state(sequence).ok_or_else(|| format!("{sequence} never was"))?;
     if *state != held.dictionary {
         return Err(format!("the dictionary as of {sequence} is {:?}, was {state:?}", held.dictionary));

@@ -18,6 +18,8 @@ pub(super) struct Wire {
     taps: BTreeMap<LinkId, Tap>,
     /// What each of its numbers stands for.
     sources: BTreeMap<u32, (String, u64)>,
+    /// What loggers call its sources, where that is something else.
+    recorded: BTreeMap<String, String>,
     levels: BTreeMap<(String, u64), Level>,
     /// The highest epoch of each source that a logger has told it holds.
     highest: BTreeMap<String, u64>,
@@ -38,6 +40,11 @@ struct Tap {
 }
 
 impl Wire {
+    /// Of a hub some of whose sources have another name at loggers.
+    pub(super) fn new(recorded: BTreeMap<String, String>) -> Self {
+        Self { recorded, ..Self::default() }
+    }
+
     /// A connection began.
     pub(super) fn opened(&mut self, link: LinkId) {
         let tap = Tap { from_client: Decoder::new(BODY), to_client: Decoder::new(BODY), seen: 0 };
@@ -47,7 +54,7 @@ impl Wire {
     /// A connection is over.
     pub(super) fn closed(&mut self, link: LinkId) {
         self.taps.remove(&link);
-        self.followers.remove(&link);
+        self.forget_follower(link);
     }
 
     /// The connections on which loggers count.
@@ -62,13 +69,17 @@ impl Wire {
 
     /// A logger on that connection does not count any more.
     pub(super) fn forget_follower(&mut self, link: LinkId) {
-        self.followers.remove(&link);
+        if self.followers.remove(&link).is_some() {
+            // What was asked for on its behalf may be asked for again on another's.
+            self.resumes.clear();
+        }
     }
 
     /// A turn begins or ends: notes what may be acknowledged. `disks` by logger.
     pub(super) fn look_at_disks(&mut self, disks: &[&Disk]) {
         for (&id, (source, epoch)) in &self.sources {
-            let held = self.followers.values().map(|&logger| disks[logger].held(source, *epoch)).min();
+            let name = self.recorded.get(source).unwrap_or(source);
+            let held = self.followers.values().map(|&logger| disks[logger].held(name, *epoch)).min();
             let most = self.held.entry(id).or_default();
             *most = held.unwrap_or(0).max(*most);
         }

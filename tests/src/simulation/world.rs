@@ -5,17 +5,20 @@ use std::time::Duration;
 use dict_protocol::time::{Instant, Now, Time};
 use fastrand::Rng;
 
-use super::client::Client;
+use super::broken::{Broken, Tamper};
+use super::client::{Client, Role};
 use super::hub::HubHost;
 use super::logger::Logger;
 use super::network::{LinkId, Network, Side, Weather};
 use super::notes::Notes;
-use super::plan::{PATIENCE, Plan, STORM};
+use super::plan::{HUSH, PATIENCE, Plan, STORM, UPDATES};
 use super::schedule::Schedule;
 use super::trace::Trace;
 
 /// 2026-11-21T00:00:00Z, where virtual time begins.
 const BEGINNING: i64 = 1_795_219_200_000_000_000;
+/// A storm that lasts so long brings nothing about any more.
+const TOO_LONG: Duration = Duration::from_secs(120);
 /// More events than any sound run has.
 const EVENTS: u64 = 2_000_000;
 /// How often it is looked whether everything has come to rest.
@@ -50,8 +53,18 @@ pub(super) enum Event {
     Room(usize),
     /// An end of a link is read again.
     Awake(LinkId, Side),
+    /// A client that sends messages and requests has a turn.
+    Talk(usize),
+    /// A writer's program, which was killed, begins again with its spool.
+    Restore(usize),
     /// Something goes wrong.
     Fault,
+    /// A hub is killed and started again.
+    RestartHub,
+    /// A logger's machine loses its power.
+    LosePower,
+    /// Nothing new is published any more, if enough has happened.
+    Hush,
     /// Nothing goes wrong any more.
     Calm,
     /// It is looked whether everything has come to rest.
@@ -73,14 +86,21 @@ pub(super) struct World {
     pub(super) loggers: Vec<Logger>,
     /// The client at the one end of each link, by link.
     pub(super) links: Vec<usize>,
-    /// Faults have stopped.
-    pub(super) calm: bool,
+    /// The rule that this run breaks.
+    pub(super) broken: Option<Broken>,
+    pub(super) tamper: Tamper,
+    /// Nothing new is published.
+    pub(super) hush: bool,
+    /// Faults have stopped, then.
+    pub(super) calm: Option<Instant>,
+    /// How much had been sent again or acknowledged when it last had become more, since then.
+    progress: (u64, Instant),
     done: bool,
 }
 
 impl World {
     /// Everything that a seed stands for, at the beginning.
-    pub(super) fn new(seed: u64, trace: bool) -> Self {
+    pub(super) fn new(seed: u64, broken: Option<Broken>, trace: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let plan = Plan::draw(&mut rng);
         let mut notes = Notes { trace: Trace::new(trace), ..Notes::default() };
@@ -96,7 +116,11 @@ impl World {
             clients: Vec::new(),
             loggers: Vec::new(),
             links: Vec::new(),
-            calm: false,
+            broken,
+            tamper: Tamper::default(),
+            hush: false,
+            calm: None,
+            progress: (0, Instant::default()),
             done: false,
             plan,
         };
@@ -110,10 +134,14 @@ impl World {
             self.hubs.push(HubHost::new(index));
             self.start_hub(index);
         }
-        for logger in 0..plan.loggers {
-            self.loggers.push(Logger::new(&plan.limits, plan.hubs));
+        for (logger, &absence) in plan.loggers.iter().enumerate() {
+            self.loggers.push(Logger::new(&plan));
             for hub in 0..plan.hubs {
                 self.add_logger_link(logger, hub);
+            }
+            if !absence.is_zero() {
+                self.stop_logger(logger);
+                self.schedule.at(self.now + absence, Event::StartLogger(logger));
             }
         }
         for writer in plan.writers {
@@ -122,9 +150,17 @@ impl World {
         for watcher in plan.watchers {
             self.add_watcher(watcher);
         }
+        for (number, &hub) in plan.talkers.iter().enumerate() {
+            self.add_talker(number, hub);
+        }
         let fault = self.soon(plan.fault_every * 2);
         self.schedule.at(fault, Event::Fault);
-        self.schedule.at(self.now + STORM, Event::Calm);
+        // Of what every run is to have, something at least is certain.
+        for event in [Event::RestartHub, Event::LosePower] {
+            let at = self.soon(STORM);
+            self.schedule.at(at, event);
+        }
+        self.schedule.at(self.now + STORM, Event::Hush);
     }
 
     /// Lets time pass until everything has come to rest, or something does not hold.
@@ -162,21 +198,45 @@ impl World {
             Event::StartLogger(logger) => self.start_logger(logger),
             Event::Room(logger) => self.loggers[logger].full = false,
             Event::Awake(link, side) => self.awake(link, side),
+            Event::Talk(client) => self.talk(client),
+            Event::Restore(client) => self.restore_writer(client),
             Event::Fault => self.fault(),
+            Event::RestartHub => self.restart_hub(),
+            Event::LosePower => self.lose_power(),
+            Event::Hush => self.hush(),
             Event::Calm => self.calm(),
             Event::Look => self.look(),
         }
     }
 
+    /// Enough has happened, or the storm goes on: then each source's writer says a last word.
+    fn hush(&mut self) {
+        let counts = &self.notes.coverage;
+        let enough = counts.updates >= UPDATES && counts.hub_restarts > 0 && counts.power_losses > 0;
+        if !enough {
+            if self.now.since(Instant::default()) > TOO_LONG {
+                self.notes.complain(format_args!("no {UPDATES} updates in {} s", TOO_LONG.as_secs()));
+            }
+            return self.schedule.at(self.now + LOOK, Event::Hush);
+        }
+        self.hush = true;
+        self.last_words();
+        self.schedule.at(self.now + HUSH, Event::Calm);
+    }
+
     fn look(&mut self) {
+        self.check_timers();
+        let progress = self.notes.coverage.replayed + self.notes.coverage.acknowledgements;
+        if progress != self.progress.0 {
+            self.progress = (progress, self.now);
+        }
+        let since = self.now.since(self.progress.1.max(self.calm.unwrap_or_default()));
         match self.unrest() {
             None => {
                 self.check_rest();
                 self.done = true;
             }
-            Some(what) if self.now.since(Instant::default()) > STORM + PATIENCE => {
-                self.notes.complain(format_args!("no rest: {what}"));
-            }
+            Some(what) if since > PATIENCE => self.notes.complain(format_args!("no rest: {what}")),
             Some(_) => {
                 self.revive_writers();
                 self.schedule.at(self.now + LOOK, Event::Look);
@@ -211,7 +271,11 @@ impl World {
     }
 
     pub(super) fn awake(&mut self, link: LinkId, side: Side) {
-        self.network.stall(link, side, false);
+        let paused = match self.clients[self.links[link]].role {
+            Role::Logger(logger) if side == Side::Client => self.loggers[logger].paused,
+            _ => false,
+        };
+        self.network.stall(link, side, paused);
         self.arrived(link, side);
     }
 

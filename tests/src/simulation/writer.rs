@@ -4,12 +4,15 @@ use dict_protocol::packet::{Level, Outcome};
 use dict_protocol::session::{Session, WriterId};
 use dict_protocol::time::Now;
 use dict_protocol::value::{Dictionary, Value};
-use dict_protocol::writer::{Phase, PublishError, WriterChange};
+use dict_protocol::writer::{Phase, PublishError, WhenFull, WriterChange};
 use fastrand::Rng;
 
 use super::journal::Epoch;
 use super::notes::Notes;
 use super::plan::{WriterPlan, pick};
+
+/// So many older epochs stay in a spool in memory.
+const SPOOLED_EPOCHS: usize = 4;
 
 /// The writer's side of one source.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Writer {
     accepted: bool,
     /// Something of that epoch is acknowledged.
     acknowledged: bool,
+    /// Older epochs that were published in, each with what was.
+    former: Vec<(u64, Epoch)>,
 }
 
 impl Writer {
@@ -35,7 +40,8 @@ impl Writer {
         let id = session.add_writer(now, &plan.source, plan.options).expect("its name is a name");
         let epoch = session.writer(id).expect("it was just added").epoch();
         let journal = Epoch::new();
-        Self { plan, id, content: Dictionary::new(), epoch, journal, accepted: false, acknowledged: false }
+        let (content, former) = (Dictionary::new(), Vec::new());
+        Self { plan, id, content, epoch, journal, accepted: false, acknowledged: false, former }
     }
 
     /// Whether it publishes no more, unless it begins again.
@@ -52,6 +58,19 @@ impl Writer {
             _ => writer.unacknowledged() == 0,
         };
         *writer.phase() == Phase::Live && is_held
+    }
+
+    /// Its epochs of which no update may be missing in the timeline of the only logger, if it is one that waits rather
+    /// than drops anything, and its spool was never lost.
+    pub(super) fn complete_epochs(&self, session: &Session) -> Vec<(u64, &Epoch)> {
+        let waits = self.plan.options.when_full == WhenFull::Block;
+        let logged = self.plan.options.level == Some(Level::Logged);
+        let keeps_all = self.plan.kept || self.former.len() < SPOOLED_EPOCHS;
+        if !(waits && logged && keeps_all) || self.plan.shared || self.is_over(session) {
+            return Vec::new();
+        }
+        let former = self.former.iter().map(|(number, epoch)| (*number, epoch));
+        former.chain([(self.epoch, &self.journal)]).collect()
     }
 
     /// How far it is, in words.
@@ -84,6 +103,7 @@ impl Writer {
         // What is left of the former epoch is announced as a replay, even if it was never accepted.
         if self.journal.newest() > 0 {
             self.enter(notes);
+            self.former.push((self.epoch, self.journal.clone()));
         }
         self.plan.options.take_over = take_over;
         self.id = session.add_writer(now, &self.plan.source, self.plan.options).expect("the former is over");
@@ -180,9 +200,9 @@ impl Writer {
         let writer = session.writer(self.id).expect("it is never removed");
         let most = session.limits().spool_updates;
         let (spooled, _) = writer.spooled();
-        // Its own epoch, and three that are over.
-        if spooled > 4 * most {
-            notes.complain(format_args!("{source}: {spooled} spooled, {most} allowed for an epoch"));
+        // What cannot wait goes in besides: a first update and an End of each epoch.
+        if spooled > most + 2 * (1 + self.former.len()) {
+            notes.complain(format_args!("{source}: {spooled} spooled, {most} allowed"));
         }
     }
 
@@ -222,6 +242,7 @@ impl Writer {
     fn raised(&mut self, to: u64, notes: &mut Notes) {
         notes.coverage.raised += 1;
         if self.accepted && self.journal.newest() > 0 {
+            self.former.push((self.epoch, self.journal.clone()));
             let states = vec![self.content.clone(); 1 + usize::from(self.journal.ended)];
             self.journal.states = states;
             // A loss that was acknowledged is not told again.

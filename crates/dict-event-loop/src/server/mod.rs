@@ -99,8 +99,12 @@ impl Server {
         let (listeners, addresses) = listen_on_all(&mut event_loop, &settings.listen)?;
         let now = Clock::now();
         let name = settings.name.unwrap_or_else(|| default_name(&addresses));
-        let config =
-            Config { name, run: now.time.as_epoch(), product: settings.product, limits: settings.limits };
+        let config = Config {
+            name,
+            run: now.time.as_epoch().max(1),
+            product: settings.product,
+            limits: settings.limits,
+        };
         let stop = Arc::new(AtomicBool::new(false));
         let mut node = Node::new(Hub::new(config, now), stop.clone());
         for listener in listeners {

@@ -19,7 +19,8 @@
 //! |---|---|---|
 //! | Source | new on this connection | Resume after what is committed; it counts as an Ack |
 //! | Source | known on this connection | presence noted; the position is told once |
-//! | Source | name online at another link's hub | refused; answered when the other goes |
+//! | Source | name online at another link's hub | refused; answered when the other goes, once more if it was before |
+//! | Update, State | of a name that was refused after its position was told | skipped, until they follow that position |
 //! | Update *s* | *s* ≤ *n* | a repetition: ignored, acknowledged again |
 //! | Update *s* | *s* = *n* + 1 | stored |
 //! | Update *s* | *s* > *n* + 1 | an error: that link is to be closed, a new connection tells positions anew |
@@ -100,6 +101,18 @@ struct Declaration {
     epoch: EpochIndex,
     online: bool,
     acknowledge: bool,
+    standing: Standing,
+}
+
+/// What is done with the rows of a declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// They are taken.
+    Taken,
+    /// The name was gone, and returned when another link had it: they are skipped.
+    Refused,
+    /// The name is free again, and the position was told anew: they are skipped until the one after it comes.
+    Behind,
 }
 
 #[derive(Debug)]
@@ -133,6 +146,8 @@ pub enum Taken {
     Stored,
     /// It was there before.
     Repeated,
+    /// Another link has the name, or had it until now: it will come again.
+    Skipped,
 }
 
 impl Recorder {
@@ -186,7 +201,7 @@ impl Recorder {
         this.refused.clear();
         for declaration in core::mem::take(&mut this.declared).into_values() {
             self.sources.forget(declaration.epoch, link);
-            if declaration.online {
+            if declaration.online && declaration.standing != Standing::Refused {
                 self.sources.went_offline(declaration.epoch, link);
             }
         }
@@ -200,19 +215,8 @@ impl Recorder {
     /// If the name is online at another link's hub: nothing of it is stored from this link until that ends. For people
     /// to be told; the link goes on.
     pub fn source(&mut self, link: LinkIndex, source: &Source<'_>) -> Result<(), NameTaken> {
-        if let Some(known) = self.links[link.0].declared.get_mut(&source.id) {
-            let was_online = core::mem::replace(&mut known.online, source.online);
-            let epoch = known.epoch;
-            self.sources.declare(epoch, link, source.id, source.previous);
-            match (was_online, source.online) {
-                (false, true) => self.sources.went_online(epoch, link),
-                (true, false) => {
-                    self.sources.went_offline(epoch, link);
-                    self.admit_refused();
-                }
-                _ => {}
-            }
-            return Ok(());
+        if self.links[link.0].declared.contains_key(&source.id) {
+            return self.presence(link, source);
         }
         let this = &mut self.links[link.0];
         this.refused.retain(|refused| refused.id != source.id);
@@ -220,17 +224,67 @@ impl Recorder {
         let name = [prefix, source.name].concat();
         let (id, epoch, previous, online) = (source.id, source.epoch, source.previous, source.online);
         let declared = Refused { id, name, epoch, previous, online };
-        if let Some(holder) = self.sources.online_elsewhere(&declared.name, link) {
-            let taken = NameTaken {
-                name: declared.name.clone(),
-                hub: self.hub_name(link),
-                holder: self.hub_name(holder),
-            };
+        if let Some(taken) = self.taken(&declared.name, link) {
             self.links[link.0].refused.push(declared);
             return Err(taken);
         }
         self.admit(link, &declared);
         Ok(())
+    }
+
+    /// A source that is known on this connection comes or goes.
+    fn presence(&mut self, link: LinkIndex, source: &Source<'_>) -> Result<(), NameTaken> {
+        let known = self.links[link.0].declared.get_mut(&source.id).expect("it is known");
+        let was_online = core::mem::replace(&mut known.online, source.online);
+        let (epoch, counted) = (known.epoch, was_online && known.standing != Standing::Refused);
+        self.sources.declare(epoch, link, source.id, source.previous);
+        if counted && !source.online {
+            self.sources.went_offline(epoch, link);
+            self.admit_refused();
+        } else if source.online && !was_online {
+            if let Some(taken) = self.taken(self.sources.name(epoch), link) {
+                self.set_standing(link, source.id, Standing::Refused);
+                return Err(taken);
+            }
+            self.sources.went_online(epoch, link);
+            self.tell_again(link, source.id);
+        }
+        Ok(())
+    }
+
+    /// Who has a name that a link may not have therefore.
+    fn taken(&self, name: &str, link: LinkIndex) -> Option<NameTaken> {
+        let holder = self.sources.online_elsewhere(name, link)?;
+        Some(NameTaken { name: name.into(), hub: self.hub_name(link), holder: self.hub_name(holder) })
+    }
+
+    fn set_standing(&mut self, link: LinkIndex, id: u32, standing: Standing) {
+        self.links[link.0].declared.get_mut(&id).expect("it is known").standing = standing;
+    }
+
+    /// A name is free for a declaration again: where rows of it were skipped, they are asked for.
+    fn tell_again(&mut self, link: LinkIndex, id: u32) {
+        let this = &mut self.links[link.0];
+        let known = this.declared.get_mut(&id).expect("it is known");
+        if known.standing == Standing::Refused {
+            known.standing = Standing::Behind;
+            this.due.push_back(Due::Resume(id));
+        }
+    }
+
+    /// Whether rows are skipped, of which `first` is the first that came or is said to be missing, `last` the last.
+    fn skips(&mut self, link: LinkIndex, id: u32, first: u64, last: u64) -> bool {
+        let Some(known) = self.links[link.0].declared.get_mut(&id) else { return false };
+        let held = self.sources[known.epoch].received;
+        match known.standing {
+            Standing::Taken => false,
+            Standing::Refused => true,
+            Standing::Behind if first <= held + 1 && last > held => {
+                known.standing = Standing::Taken;
+                false
+            }
+            Standing::Behind => last > held,
+        }
     }
 
     /// An update came.
@@ -240,6 +294,9 @@ impl Recorder {
     /// If it is out of place: the link's connection is to be closed.
     pub fn update(&mut self, link: LinkIndex, update: &Update<'_>) -> Result<Taken, RecorderError> {
         let epoch = self.declared(link, update.source)?;
+        if self.skips(link, update.source, update.sequence, update.sequence) {
+            return Ok(Taken::Skipped);
+        }
         let held = self.sources[epoch].received;
         if update.sequence <= held {
             self.acknowledge_again(link, update.source, update.sequence);
@@ -271,6 +328,10 @@ impl Recorder {
     /// If it is out of place: the link's connection is to be closed.
     pub fn state(&mut self, link: LinkIndex, state: &State<'_>) -> Result<Taken, RecorderError> {
         let epoch = self.declared(link, state.source)?;
+        let first = state.missing.map_or(state.sequence, |missing| missing.first);
+        if self.skips(link, state.source, first, state.sequence) {
+            return Ok(Taken::Skipped);
+        }
         let held = self.sources[epoch].received;
         if state.sequence <= held {
             self.acknowledge_again(link, state.source, state.sequence);
@@ -380,7 +441,8 @@ impl Recorder {
             self.sources.went_online(epoch, link);
         }
         let this = &mut self.links[link.0];
-        this.declared.insert(declared.id, Declaration { epoch, online: declared.online, acknowledge: false });
+        let (online, acknowledge, standing) = (declared.online, false, Standing::Taken);
+        this.declared.insert(declared.id, Declaration { epoch, online, acknowledge, standing });
         this.due.push_back(Due::Resume(declared.id));
         if self.sources.is_passed(epoch) {
             self.store_passed(link, epoch);
@@ -405,6 +467,24 @@ impl Recorder {
                 } else {
                     self.admit(link, &refused);
                 }
+            }
+            self.admit_returned(link);
+        }
+    }
+
+    /// The same for what was known before it was refused.
+    fn admit_returned(&mut self, link: LinkIndex) {
+        let declared = &self.links[link.0].declared;
+        let refused = declared.iter().filter(|(_, known)| known.standing == Standing::Refused);
+        let mut returned: Vec<(u32, EpochIndex, bool)> =
+            refused.map(|(&id, known)| (id, known.epoch, known.online)).collect();
+        returned.sort_unstable_by_key(|&(id, ..)| id);
+        for (id, epoch, online) in returned {
+            if self.sources.online_elsewhere(self.sources.name(epoch), link).is_none() {
+                if online {
+                    self.sources.went_online(epoch, link);
+                }
+                self.tell_again(link, id);
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::packet::{MissingFrom, Resume, State, UPDATE_FIELDS, Update};
 use crate::record::{GapReason, Stamp};
 use crate::spool::{Bounds, MemorySpool, Spooled};
 use crate::time::Time;
+use crate::writer::publish::EMPTY_PATCH;
 
 /// No key at all.
 const EMPTY_DICTIONARY: &[u8] = &[0x80];
@@ -29,6 +30,10 @@ pub(super) struct Epoch {
     pub(super) ended: bool,
     /// It was announced on this connection as a replay. Twice, it would be asked for twice.
     pub(super) replay_announced: bool,
+    /// A hub has accepted it, now or in a former run of the program.
+    pub(super) accepted: bool,
+    /// A hub will take it as a replay when it has accepted a newer epoch of this writer's.
+    pub(super) held: bool,
     /// The hub's number of it on this connection.
     pub(super) id: Option<u32>,
     /// A Resume that is not answered yet.
@@ -68,6 +73,8 @@ impl Epoch {
             time: Time::default(),
             ended: false,
             replay_announced: false,
+            accepted: false,
+            held: false,
             id: None,
             resume: None,
             spool: bounds.map(MemorySpool::new),
@@ -101,6 +108,7 @@ impl Epoch {
             stated: marks.stated,
             lost: marks.lost,
             begins_after_loss: marks.begins_after_loss,
+            accepted: true,
             restored: true,
             told: Told { marks: Some(marks), base: *sequence, newest: spool.newest() },
             spool: Some(spool),
@@ -168,6 +176,8 @@ impl Epoch {
     /// Gives up the oldest updates, if there are any.
     pub(super) fn evict_oldest(&mut self) -> bool {
         let Some(gone) = self.spool.as_mut().and_then(MemorySpool::remove_oldest) else { return false };
+        // An End is never given up: it can be told without the spool.
+        let gone = if self.ended { gone.min(self.newest - 1) } else { gone };
         if gone > self.acknowledged {
             self.evicted = gone;
         }
@@ -241,6 +251,7 @@ impl Epoch {
     /// Its connection is gone.
     pub(super) fn unlink(&mut self) {
         self.replay_announced = false;
+        self.held = false;
         self.id = None;
         self.resume = None;
     }
@@ -252,6 +263,9 @@ impl Epoch {
         let missing = self.state_missing(resume.after);
         let Some(spool) = &self.spool else { return };
         let base = spool.base();
+        if self.ended && base.sequence == self.newest && resume.after < self.newest {
+            return self.answer_with_end(id, missing, out);
+        }
         let mut updates = spool.after(resume.after.max(base.sequence)).peekable();
         let mut budget = Budget::new(resume, limits);
         if missing.is_some() || updates.peek().is_none() {
@@ -279,6 +293,23 @@ impl Epoch {
                 return;
             }
         }
+    }
+
+    /// Answers where the End has left the spool too. It changes nothing, so it can always be told as what it is: in a
+    /// State it would be lost that nothing follows.
+    fn answer_with_end(&self, id: u32, missing: Option<MissingFrom>, out: &mut Vec<u8>) {
+        let Some(spool) = &self.spool else { return };
+        let base = spool.base();
+        let (sequence, stamp, replayed) = (self.newest, made_at(base.time), true);
+        if let Some(missing) = missing.filter(|missing| missing.first < sequence) {
+            let (sequence, missing, end_of_slice) = (sequence - 1, Some(missing), false);
+            let mut dictionary = Vec::new();
+            base.dictionary.encode(&mut dictionary);
+            let dictionary = &dictionary;
+            State { source: id, sequence, stamp, missing, end_of_slice, replayed, dictionary }.encode(out);
+        }
+        let (end, end_of_slice, patch) = (true, true, EMPTY_PATCH);
+        Update { source: id, sequence, stamp, end, end_of_slice, replayed, patch }.encode(out);
     }
 
     /// What a reader at `after` cannot have any more, noted as stated to be missing.

@@ -101,6 +101,7 @@ impl Writer {
             given_up: Vec::new(),
             content,
             size: 0,
+            restated: None,
             sent: 0,
             step: step(client_id),
             scratch: Vec::new(),

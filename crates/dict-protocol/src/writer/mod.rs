@@ -104,6 +104,8 @@ pub struct Writer {
     content: Dictionary,
     /// No less than what `content` has as MessagePack, bytes.
     size: usize,
+    /// At level `received`: the epoch that was stated anew, and up to which update of this one it is therefore held.
+    restated: Option<(u64, u64)>,
     /// The last update that the hub's dictionary will have when it has read all that was sent on this connection.
     sent: u64,
     /// How far above a higher epoch it goes. Each client has a step of its own: two writers that hear of the same epoch,
@@ -128,7 +130,7 @@ impl Writer {
             level: options.level,
             phase: Phase::Offline,
             standing: Standing::New,
-            epoch: Epoch::new(now.as_epoch().max(1), 0, spool_bounds(options.level, limits)),
+            epoch: Epoch::new(first_epoch(now, client_id), 0, spool_bounds(options.level, limits)),
             options,
             keeping: Keeping::default(),
             replays: Vec::new(),
@@ -136,6 +138,7 @@ impl Writer {
             given_up: Vec::new(),
             content: Dictionary::new(),
             size: 0,
+            restated: None,
             sent: 0,
             step: step(client_id),
             scratch: Vec::new(),
@@ -176,8 +179,10 @@ impl Writer {
     pub fn holds(&self, epoch: u64, sequence: u64) -> bool {
         match self.epochs().find(|other| other.number == epoch) {
             Some(epoch) => epoch.acknowledged() >= sequence,
-            // It is over and was acknowledged in full, or given up.
-            None => true,
+            // It is over and was acknowledged in full, or given up, or is held by what states it anew.
+            None => self
+                .restated
+                .is_none_or(|(restated, newest)| epoch > restated || self.epoch.acknowledged() >= newest),
         }
     }
 
@@ -308,7 +313,7 @@ impl Writer {
                 newest: replay.newest,
                 level: Level::Logged,
                 replay: true,
-                take_over: false,
+                take_over: replay.accepted,
                 source: &self.source,
             }));
         }
@@ -367,10 +372,15 @@ impl Writer {
     fn replay_announced(&mut self, announced: &Announced<'_>) {
         let place = self.replays.iter().position(|replay| replay.number == announced.epoch);
         match (place, announced.outcome) {
-            (Some(place), Outcome::Accepted) => self.replays[place].id = Some(announced.id),
+            (Some(place), Outcome::Accepted) => {
+                let replay = &mut self.replays[place];
+                (replay.id, replay.accepted, replay.held) = (Some(announced.id), true, false);
+            }
             (None, Outcome::Accepted) => self.given_up.push(announced.id),
-            // That answers an announcement from before, when this epoch was the live one.
-            (_, Outcome::Lower | Outcome::Live) | (None, _) => {}
+            // Nobody has accepted it, and its number is above the live one's. Or that answers an announcement from
+            // before, when it was itself to be live.
+            (Some(place), Outcome::Live) => self.replays[place].held = true,
+            (_, Outcome::Lower) | (None, _) => {}
             (Some(place), _) => {
                 let replay = self.replays.remove(place);
                 self.abandoned += replay.dropped_without_rest();
@@ -402,7 +412,12 @@ impl Writer {
         self.phase = Phase::Live;
         self.standing = Standing::Accepted;
         self.epoch.id = Some(announced.id);
+        self.epoch.accepted = true;
         self.sent = announced.live;
+        for replay in self.replays.iter_mut().filter(|replay| replay.held) {
+            (replay.held, replay.replay_announced) = (false, false);
+        }
+        self.announce_replays(line);
         self.catch_up(line);
         WriterChange::Live { level: self.level.unwrap_or(Level::Received) }
     }
@@ -427,6 +442,7 @@ impl Writer {
             self.set_aside(old);
             self.standing = Standing::Raised;
             self.restate(now.time, loss, ended);
+            self.restated = (self.level == Some(Level::Received)).then_some((from, self.epoch.newest));
         } else {
             self.keeping.forget(self.epoch.renumber(to, highest));
         }
@@ -476,6 +492,14 @@ impl Writer {
             self.keeping.over(&settled);
         }
         Ok(Some(WriterChange::Acknowledged { sequence: self.epoch.acknowledged() }))
+    }
+}
+
+/// The epoch that a client begins with. Before 1970, where clocks are not set, each client has one of its own.
+fn first_epoch(now: Time, client_id: [u8; 16]) -> u64 {
+    match now.as_epoch() {
+        0 => step(client_id),
+        start => start,
     }
 }
 

@@ -162,7 +162,7 @@ impl Writer {
         match self.phase {
             Phase::Offline | Phase::Announcing => false,
             Phase::Live => self.epoch.ended && self.unacknowledged() == 0 && !self.is_behind(),
-            Phase::Refused(_) => self.replays.is_empty(),
+            Phase::Refused(_) => self.replays.iter().all(|replay| replay.held),
             // The hub may still ask for the rest of it, on this connection.
             Phase::Replaced => {
                 self.replays.is_empty() && (self.epoch.id.is_none() || self.epoch.is_settled())

@@ -53,7 +53,7 @@ fn empty() -> Kept {
 }
 
 fn announced(epoch: u64, previous: u64, newest: u64, replay: bool) -> Sent {
-    Sent::Announce { epoch, previous, newest, level: Level::Logged, replay, take_over: false }
+    Sent::Announce { epoch, previous, newest, level: Level::Logged, replay, take_over: replay }
 }
 
 fn again(source: u32, sequence: u64, n: i64, end_of_slice: bool) -> Sent {

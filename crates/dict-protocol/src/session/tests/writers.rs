@@ -276,7 +276,7 @@ fn a_higher_epoch_that_is_learned_later_opens_a_new_one_and_replays_the_old() {
         newest: 3,
         level: Level::Logged,
         replay: true,
-        take_over: false,
+        take_over: true,
     };
     let raised = Sent::Announce {
         epoch: 9_001,
@@ -453,7 +453,7 @@ fn a_source_may_be_written_again_after_its_end() {
             newest: 2,
             level: Level::Logged,
             replay: true,
-            take_over: false,
+            take_over: true,
         },
         Sent::Announce {
             epoch: EPOCH + 1,
