@@ -1,6 +1,6 @@
 //! Dictwire's spool in a file: what a program has published, and no logger has on disk yet, outlives the program.
 //!
-//! A [`SpoolFile`] stores what a [`Session`](dict_protocol::session::Session) says is
+//! A [`SpoolFile`] stores what a [`Session`] says is
 //! [to be kept](dict_protocol::kept): the client id, and for each source the epochs that are not acknowledged in full
 //! with their updates, the dictionary as of the last update that left, and the program's bookmark. While the program
 //! runs nothing is read from it; the next run begins from it.
