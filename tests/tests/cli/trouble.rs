@@ -1,9 +1,11 @@
 //! What a logger does when it cannot store.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use dictwire_tests::programs::{Running, run};
+use dictwire_tests::programs::{Running, command, succeed};
 use rusqlite::Connection;
 
 use super::Lab;
@@ -35,22 +37,25 @@ fn while_nothing_can_be_stored_watchers_are_served_and_nothing_is_acknowledged()
 #[test]
 fn a_logger_that_fails_to_store_ends_with_an_error_and_acknowledges_nothing() {
     let mut lab = Lab::new();
-    lab.client(&["publish", "psu", "voltage=1"]);
+    let mut publish = command("dict-client");
+    publish.args(["--hub", &lab.hub, "publish", "psu", "--stdin", "--ack", "logged"]).stdin(Stdio::piped());
+    let mut writer = Running::start(publish);
+    let mut input = writer.take_stdin();
+    input.write_all(b"{\"voltage\": 1}\n").expect("the writer takes it");
+    while !lab.timeline(&["show", "--kind", "change"]).contains("voltage") {
+        thread::sleep(Duration::from_millis(50));
+    }
     // No disk fails on demand; a database that somebody took a table from does.
     let other = Connection::open(lab.path("timeline.db")).expect("it opens");
     other.execute_batch("DROP TABLE span").expect("it is there");
-    let arguments = ["--hub", &lab.hub, "publish", "psu", "voltage=2", "--ack", "logged"];
-    let (hub, arguments) = (lab.hub.clone(), arguments.map(str::to_owned));
-    let writer = thread::spawn(move || {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        run("dict-client", &arguments)
-    });
+    input.write_all(b"{\"voltage\": 2}\n").expect("the writer takes it");
     assert_eq!(lab.logger.wait().code(), Some(1));
-    drop(other);
-    // Whoever waits for the acknowledgement gets it from the next logger, or none.
+
+    // What was not acknowledged goes to the next logger.
     let timeline = lab.path("other.db");
-    let (_next, _) = Running::listening("logger", &["--listen", &hub, "--timeline", &timeline]);
-    assert!(writer.join().expect("it does not panic").status.success());
-    let rows = dictwire_tests::programs::succeed("logger", &["show", "--timeline", &timeline]);
-    assert!(rows.contains("voltage"), "{rows}");
+    let (_next, _) = Running::listening("logger", &["--listen", &lab.hub, "--timeline", &timeline]);
+    drop(input);
+    assert!(writer.wait().success());
+    let state = succeed("logger", &["state", "--timeline", &timeline, "--format", "jsonl"]);
+    assert!(state.contains("{\"voltage\":2}"), "{state}");
 }

@@ -273,7 +273,7 @@ fn who_may_write_what() {
     fs::create_dir(&empty).unwrap();
     let error = open(&empty, Options::default());
     assert!(error.to_string().contains("give --rotate"), "{error}");
-    assert!(matches!(Reader::open(&empty), Err(Error::NotFound { .. })));
+    assert!(matches!(Reader::open(&empty), Err(Error::Foreign { .. })));
     let error = open(&both.folder.with_file_name("nowhere").join("folder"), each_group());
     assert!(matches!(error, Error::NoDirectory { .. }), "{error}");
 

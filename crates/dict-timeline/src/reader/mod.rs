@@ -82,7 +82,9 @@ impl Reader {
             Err(source) => return Err(Error::Access { path: given.to_owned(), source }),
         };
         let files = if path.is_dir() {
-            let newest = folder::list(&path)?.pop().ok_or_else(not_found)?;
+            let Some(newest) = folder::list(&path)?.pop() else {
+                return Err(Error::Foreign { path, found: "a folder with no timeline in it".to_owned() });
+            };
             let file = File::open(&newest.path)?;
             Files::Folder(RefCell::new((newest, file)))
         } else {
