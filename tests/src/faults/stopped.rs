@@ -69,7 +69,8 @@ fn one(setting: &Setting, mode: &str, long: Duration, most: u64) -> Result<Strin
 /// Measures how old updates are when a watcher has them.
 struct Latencies {
     stop: Arc<AtomicBool>,
-    measuring: JoinHandle<Vec<i64>>,
+    /// The ages of each second's updates, in nanoseconds.
+    measuring: JoinHandle<Vec<Vec<i64>>>,
 }
 
 impl Latencies {
@@ -81,14 +82,16 @@ impl Latencies {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let measuring = std::thread::spawn(move || {
-            let mut ages = Vec::new();
+            let (mut seconds, since) = (vec![Vec::new()], Instant::now());
             while !stopped.load(Ordering::Acquire) {
                 if let Ok(Some(WatchEvent::Update(update))) = watch.next(Duration::from_millis(100)) {
+                    seconds.resize(seconds.len().max(since.elapsed().as_secs() as usize + 1), Vec::new());
                     // The writer is on the same machine: its clock is this one.
-                    ages.push(now() - update.stamp.writer_time);
+                    let age = now() - update.stamp.writer_time;
+                    seconds.last_mut().expect("there is one at least").push(age);
                 }
             }
-            ages
+            seconds
         });
         Ok(Self { stop, measuring })
     }
@@ -99,14 +102,21 @@ impl Latencies {
         Ok(measuring.stop())
     }
 
-    /// The 99th percentile.
+    /// The 99th percentile of a second, in the median of all seconds: a moment in which the machine did something else
+    /// would be the 99th percentile of a minute alone.
     fn stop(self) -> Duration {
         self.stop.store(true, Ordering::Release);
-        let mut ages = self.measuring.join().expect("it does not panic");
-        ages.sort_unstable();
-        let p99 = ages.get(ages.len() * 99 / 100).copied().unwrap_or(0);
-        Duration::from_nanos(p99.max(0).cast_unsigned())
+        let seconds = self.measuring.join().expect("it does not panic");
+        let p99 = |ages: Vec<i64>| percentile(ages, 99);
+        let each = seconds.into_iter().filter(|ages| !ages.is_empty()).map(p99).collect();
+        Duration::from_nanos(percentile(each, 50).max(0).cast_unsigned())
     }
+}
+
+/// 0 where there is nothing.
+fn percentile(mut values: Vec<i64>, percent: usize) -> i64 {
+    values.sort_unstable();
+    values.get(values.len() * percent / 100).copied().unwrap_or(0)
 }
 
 fn now() -> Time {

@@ -159,7 +159,8 @@ impl WatcherPlan {
 /// Limits so small that queues overflow.
 fn limits(rng: &mut Rng) -> Limits {
     let body = 5 << 10;
-    let slice = rng.u32(100..3_000);
+    // Several at once are more than a logger's output takes, unless room is kept for each.
+    let slice = *pick(rng, &[100, 500, 2_000, 8_000]);
     Limits {
         body,
         greeting_body: 2 << 10,
@@ -173,7 +174,7 @@ fn limits(rng: &mut Rng) -> Limits {
         client_output: rng.usize(2_000..20_000),
         spool_updates: *pick(rng, &[8, 40, 1_000]),
         spool: *pick(rng, &[2_000, 10_000, 1_000_000]),
-        slice_updates: *pick(rng, &[1, 5, 20, 100]),
+        slice_updates: *pick(rng, &[1, 5, 20, 100, 1_000]),
         slice,
         uncommitted: rng.usize(1_000..20_000),
         ..Limits::default()

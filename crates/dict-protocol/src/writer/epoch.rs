@@ -160,6 +160,7 @@ impl Epoch {
     pub(super) fn renumber(&mut self, number: u64, previous: u64) -> Option<u64> {
         let told = core::mem::take(&mut self.told).marks.map(|_| self.number);
         (self.number, self.previous) = (number, previous);
+        self.accepted = false;
         told
     }
 

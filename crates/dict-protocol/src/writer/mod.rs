@@ -66,7 +66,7 @@ enum Standing {
     New,
     /// Accepted once: from then on it is announced with "take over".
     Accepted,
-    /// Opened above a higher one after updates were sent; not accepted yet.
+    /// Opened above a higher one after another was accepted; not accepted itself yet.
     Raised,
 }
 
@@ -440,11 +440,13 @@ impl Writer {
             let (loss, ended) = (self.epoch.loss_to_state(), self.epoch.ended);
             let old = core::mem::replace(&mut self.epoch, Epoch::new(to, highest, bounds));
             self.set_aside(old);
-            self.standing = Standing::Raised;
             self.restate(now.time, loss, ended);
             self.restated = (self.level == Some(Level::Received)).then_some((from, self.epoch.newest));
         } else {
             self.keeping.forget(self.epoch.renumber(to, highest));
+        }
+        if self.standing == Standing::Accepted {
+            self.standing = Standing::Raised;
         }
         self.sent = 0;
         self.announce(line);

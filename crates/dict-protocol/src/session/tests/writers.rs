@@ -260,6 +260,26 @@ fn a_lower_epoch_that_has_sent_nothing_goes_above() {
     }
 }
 
+/// That it was accepted under its first number says nothing of the second: nothing is published under a number that a hub
+/// has refused, and nobody is replaced by it.
+#[test]
+fn an_accepted_epoch_without_updates_goes_above_like_a_new_one() {
+    let (mut fixture, writer) = live(Limits::default());
+    fixture.answer(Announced { epoch: EPOCH, outcome: Outcome::Lower, highest: 9_000, ..accepted() });
+    fixture.publish(writer, 1);
+    fixture.sent();
+    fixture.answer(Announced { epoch: 9_001, outcome: Outcome::Lower, highest: 9_500, ..accepted() });
+    let expected = Sent::Announce {
+        epoch: 9_501,
+        previous: 9_500,
+        newest: 1,
+        level: Level::Logged,
+        replay: false,
+        take_over: false,
+    };
+    assert_eq!(fixture.sent(), [expected]);
+}
+
 /// A hub that was restarted learns of a higher epoch while the writer is live.
 #[test]
 fn a_higher_epoch_that_is_learned_later_opens_a_new_one_and_replays_the_old() {
