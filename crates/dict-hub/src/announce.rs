@@ -234,6 +234,7 @@ impl Hub {
     }
 
     fn add_source(&mut self, from: PeerIndex, announce: &Announce<'_>, id: SourceId) -> SourceId {
+        let passes_on = self.keeps(Rule::LastIsPassedOn);
         let peer = &self.peers[from];
         let name: Arc<str> = announce.source.into();
         let entry = self.sources.names.entry(name.clone()).or_default();
@@ -242,9 +243,9 @@ impl Hub {
             entry.replays.push(id);
         } else {
             entry.current = Some(id);
-            // A writer need not know who was before it. Since this hub's start nobody else was in between.
-            if previous == 0 {
-                previous = entry.last_live;
+            // A writer need not know who was before it, or knows of its own epochs alone.
+            if passes_on {
+                previous = previous.max(entry.last_live);
             }
             entry.last_live = announce.epoch;
         }
@@ -275,7 +276,8 @@ impl Hub {
         reason: &str,
     ) {
         let highest = self.sources.names.get(announce.source).map_or(0, |name| name.highest);
-        let live = id.map_or(0, |id| self.sources[id].live);
+        let (live, previous) =
+            id.map_or((0, 0), |id| (self.sources[id].live, self.sources[id].previous));
         self.peers.send(
             to,
             &Packet::Announced(Announced {
@@ -284,6 +286,7 @@ impl Hub {
                 id: id.unwrap_or(0),
                 live,
                 highest,
+                previous,
                 source: announce.source,
                 reason,
             }),
@@ -314,6 +317,7 @@ impl Hub {
                     id: current,
                     live: 0,
                     highest,
+                    previous: 0,
                     source: &name,
                     reason: &reason,
                 }),

@@ -20,6 +20,8 @@ pub enum Rule {
     LowerIsRefused,
     /// A writer whose place was taken is told.
     ReplacedIsTold,
+    /// The last epoch that this hub saw is told to be the one before the next, whatever that one's writer knows.
+    LastIsPassedOn,
     /// A logger tells of higher epochs than this hub has seen.
     HighestIsLearned,
     /// The acknowledgement as it stands follows Announced.

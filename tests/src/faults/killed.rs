@@ -11,6 +11,7 @@ use dict_protocol::pattern::Pattern;
 use super::children;
 use super::journal::Journal;
 use super::load::Load;
+use super::proxy::{Manner, Proxy};
 use super::oracle::{self, Tally};
 use super::systems::{Hub, Logger, time_to_serve, wait_until};
 use super::{Miss, Setting, ensure};
@@ -66,10 +67,33 @@ pub(super) fn logger(setting: &Setting) -> Result<String, Miss> {
         settle(load, logger)
     })?;
     setting.within("serving again", slowest, Duration::from_secs(2))?;
+    let noticed = acknowledged_too_early(setting.times(10, 3))?;
     Ok(format!(
-        "{times} kills, each writer with {least} or more on their way; {tally}; serving again within {} ms",
+        "{times} kills, each writer with {least} or more on their way; {tally}; serving again within {} ms; acknowledged \
+         before it is committed: {noticed} lost, as it should be",
         slowest.as_millis()
     ))
+}
+
+/// The counter-test of all rows in which something is killed: the same with acknowledgements that come too early loses
+/// what was acknowledged, and the oracle notices. Returns how much.
+fn acknowledged_too_early(kills: usize) -> Result<u64, Miss> {
+    let mut logger = Logger::start();
+    let hasty = Proxy::start(&logger.address, Manner::Hasty);
+    let load = Load::start(&hasty.address, 2);
+    for _ in 0..kills {
+        let acknowledged = load.acknowledged();
+        sleep(Duration::from_millis(fastrand::u64(1..=100)));
+        load.wait_beyond(&acknowledged)?;
+        logger.service.running.kill();
+        logger.service.restart();
+        let acknowledged = load.acknowledged();
+        load.wait_beyond(&acknowledged)?;
+    }
+    let journals = load.finish()?;
+    let tally = logger.end(&journals)?;
+    ensure(tally.lost > 0, || format!("acknowledged before it was committed, and nobody noticed: {tally}"))?;
+    Ok(tally.lost)
 }
 
 /// Row 2.

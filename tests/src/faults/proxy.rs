@@ -1,12 +1,16 @@
 //! What stands between two programs, and passes bytes on in some manner.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
+
+use dict_protocol::decoder::Decoder;
+use dict_protocol::limits::Limits;
+use dict_protocol::packet::{Ack, Packet};
 
 /// Which bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(super) enum Manner {
     Trickle,
     /// It ends when so many bytes have gone this way.
     Cut(Way, u64),
+    /// What a writer says is acknowledged to it before anybody has committed it.
+    Hasty,
 }
 
 /// A listener, each of whose connections leads to another address.
@@ -106,6 +112,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The last update that a writer has sent of each source, by its number.
+type Said = Arc<Mutex<BTreeMap<u32, u64>>>;
+
+/// One way of a connection that is [`Manner::Hasty`].
+struct Tap {
+    way: Way,
+    decoder: Decoder,
+    said: Said,
+}
+
+impl Tap {
+    fn new(way: Way, said: &Said) -> Self {
+        Self { way, decoder: Decoder::new(Limits::default().body), said: said.clone() }
+    }
+
+    /// What is passed on in place of `bytes`: whole frames, and behind those of the hub acknowledgements of all that was
+    /// sent to it.
+    fn change(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Ok(Some(frame)) = self.decoder.decode(&mut bytes) {
+            let packet = Packet::parse(&frame).expect("our programs speak the protocol");
+            if let (Way::There, Packet::Update(update)) = (self.way, &packet) {
+                lock(&self.said).insert(update.source, update.sequence);
+            }
+            packet.encode(&mut out);
+        }
+        if self.way == Way::Back && !out.is_empty() {
+            for (&source, &sequence) in lock(&self.said).iter() {
+                Packet::Ack(Ack { source, sequence }).encode(&mut out);
+            }
+        }
+        out
+    }
+}
+
 impl Shared {
     fn serve(self: Arc<Self>, listener: &TcpListener) {
         for here in listener.incoming() {
@@ -114,16 +155,18 @@ impl Shared {
             }
             let (Ok(here), Ok(there)) = (here, TcpStream::connect(&self.target)) else { continue };
             let manner = lock(&self.next).pop_front().unwrap_or(self.usual);
+            let said = Arc::new(Mutex::default());
             for (way, from, to) in [(Way::There, &here, &there), (Way::Back, &there, &here)] {
                 let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
                 let shared = self.clone();
-                std::thread::spawn(move || shared.pass(way, manner, from, to));
+                let tap = (manner == Manner::Hasty).then(|| Tap::new(way, &said));
+                std::thread::spawn(move || shared.pass(way, manner, tap, from, to));
             }
             lock(&self.streams).extend([here, there]);
         }
     }
 
-    fn pass(&self, way: Way, manner: Manner, mut from: TcpStream, mut to: TcpStream) {
+    fn pass(&self, way: Way, manner: Manner, mut tap: Option<Tap>, mut from: TcpStream, mut to: TcpStream) {
         let _ = to.set_nodelay(true);
         let mut left = match manner {
             Manner::Cut(cut, after) if cut == way => after,
@@ -139,7 +182,9 @@ impl Shared {
                 }
                 sleep(Duration::from_millis(5));
             }
-            if length == 0 || to.write_all(&buffer[..length]).is_err() {
+            let changed = tap.as_mut().map(|tap| tap.change(&buffer[..length]));
+            let bytes = changed.as_deref().unwrap_or(&buffer[..length]);
+            if length == 0 || to.write_all(bytes).is_err() {
                 let _ = to.shutdown(Shutdown::Write);
                 return;
             }

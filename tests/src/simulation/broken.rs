@@ -55,6 +55,7 @@ impl Broken {
         Self::Hub(Rule::UntoldHoldsNothing),
         Self::Hub(Rule::LowerIsRefused),
         Self::Hub(Rule::ReplacedIsTold),
+        Self::Hub(Rule::LastIsPassedOn),
         Self::Hub(Rule::HighestIsLearned),
         Self::Hub(Rule::AckFollowsAnnounced),
         Self::Hub(Rule::ResumeIsAck),

@@ -12,6 +12,7 @@ use dict_protocol::value::Dictionary;
 
 use super::disk::{Disk, Row};
 use super::journal::{Epoch, Journal};
+use super::notes::Followed;
 use super::plan::PREFIX;
 
 const DEPTH: usize = 128;
@@ -44,6 +45,7 @@ pub(super) fn check_timeline(
     disk: &Disk,
     journal: &Journal,
     declared: &Declared,
+    followed: &Followed,
     complete: &[Complete<'_>],
 ) -> Result<(), String> {
     let mut held: BTreeMap<&str, BTreeMap<u64, Held>> = BTreeMap::new();
@@ -54,7 +56,7 @@ pub(super) fn check_timeline(
             .map_err(|complaint| format!("{} epoch {}: {complaint}", row.source, row.epoch))?;
     }
     for (source, epochs) in &held {
-        check_epochs(source, epochs, &spans[source], declared.get(*source))?;
+        check_epochs(source, epochs, &spans[source], declared.get(*source), followed.get(*source))?;
     }
     complete.iter().try_for_each(|(source, number, epoch)| {
         let held = held.get(&**source).and_then(|epochs| epochs.get(number));
@@ -150,11 +152,19 @@ fn check_epochs(
     epochs: &BTreeMap<u64, Held>,
     spans: &[Span],
     declared: Option<&BTreeSet<u64>>,
+    followed: Option<&BTreeSet<(u64, u64)>>,
 ) -> Result<(), String> {
     let Some((&first, _)) = epochs.first_key_value() else { return Ok(()) };
     let Some((&last, _)) = epochs.last_key_value() else { return Ok(()) };
-    let known: BTreeSet<u64> = epochs.keys().chain(declared.into_iter().flatten()).copied().collect();
-    for &epoch in known.range(first..last) {
+    // Those between the first and the last that it knew of, and each that a hub saw right before one that it holds: unless
+    // its number is below all that was held when it came, as of a clock that goes wrong.
+    let mut known: BTreeSet<u64> = epochs.keys().chain(declared.into_iter().flatten()).copied().collect();
+    known = known.range(first..last).copied().collect();
+    let followed = followed.into_iter().flatten();
+    let is_due =
+        |(before, after): &&(u64, u64)| epochs.contains_key(after) && (*before > first || *after == first);
+    known.extend(followed.filter(is_due).map(|(before, _)| *before));
+    for epoch in known {
         let held = epochs.get(&epoch).map_or(0, |held| held.position);
         // Nobody but the writer knows that there was no more, unless it said so by an End.
         let is_complete = epochs.get(&epoch).is_some_and(|held| held.ended);

@@ -2,6 +2,7 @@
 
 use super::client::{Client, Role};
 use super::logger::Logger;
+use super::notes::Notes;
 use super::oracle::{Complete, check_timeline};
 use super::plan::WriterPlan;
 use super::world::World;
@@ -64,7 +65,8 @@ impl World {
     pub(super) fn check_rest(&mut self) {
         let complete = if self.loggers.len() == 1 { self.complete_epochs() } else { Vec::new() };
         for (logger, host) in self.loggers.iter().enumerate() {
-            let result = check_timeline(&host.disk, &self.notes.journal, &host.declared, &complete);
+            let Notes { journal, followed, .. } = &self.notes;
+            let result = check_timeline(&host.disk, journal, &host.declared, followed, &complete);
             if let Err(complaint) = result {
                 let complaint = format!("logger {logger}: {complaint}");
                 return self.notes.complain(format_args!("{complaint}"));

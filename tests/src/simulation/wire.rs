@@ -1,6 +1,6 @@
 //! What a hub says and is told, read off its connections: rules that a single frame can break are checked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dict_protocol::decoder::Decoder;
 use dict_protocol::packet::{Ack, Announce, Level, Mode, Outcome, Packet, Resume};
@@ -21,6 +21,10 @@ pub(super) struct Wire {
     /// What loggers call its sources, where that is something else.
     recorded: BTreeMap<String, String>,
     levels: BTreeMap<(String, u64), Level>,
+    /// Epochs that were announced as the rest of an older one.
+    replays: BTreeSet<(String, u64)>,
+    /// The last epoch of each source that was accepted as its newest.
+    live: BTreeMap<String, u64>,
     /// The highest epoch of each source that a logger has told it holds.
     highest: BTreeMap<String, u64>,
     /// The loggers that count, by the connection on which they subscribed.
@@ -109,7 +113,13 @@ impl Wire {
     fn told(&mut self, link: LinkId, packet: &Packet<'_>, logger: Option<usize>, notes: &mut Notes) {
         match packet {
             Packet::Announce(Announce { source, epoch, level, replay, .. }) => {
-                self.levels.insert((String::from(*source), *epoch), *level);
+                let key = (String::from(*source), *epoch);
+                if *replay {
+                    self.replays.insert(key.clone());
+                } else {
+                    self.replays.remove(&key);
+                }
+                self.levels.insert(key, *level);
                 notes.coverage.replays += u64::from(*replay);
                 notes.trace.line(format_args!("link {link}: {packet:?}"));
             }
@@ -189,7 +199,11 @@ impl Wire {
                 notes.trace.line(format_args!("link {link}: {announced:?}"));
                 notes.coverage.refused_lower += u64::from(announced.outcome == Outcome::Lower);
                 if announced.outcome == Outcome::Accepted {
-                    self.sources.insert(announced.id, (announced.source.to_owned(), announced.epoch));
+                    let key = (announced.source.to_owned(), announced.epoch);
+                    if !self.replays.contains(&key) {
+                        self.accepts(&key.0, key.1, notes);
+                    }
+                    self.sources.insert(announced.id, key);
                     // What comes of the older epochs of a source holds up the newer ones.
                     let of_the_source =
                         |id: &u32| self.sources.get(id).is_some_and(|(name, _)| name == announced.source);
@@ -203,6 +217,19 @@ impl Wire {
             Packet::Resume(resume) => self.asks(link, *resume, notes),
             Packet::Error(error) => notes.trace.line(format_args!("link {link}: {error:?}")),
             _ => {}
+        }
+    }
+
+    /// Nothing of an epoch that comes before another on one hub may be missing without a word, whoever was there to see it.
+    fn accepts(&mut self, source: &str, epoch: u64, notes: &mut Notes) {
+        let key = (source.to_owned(), epoch);
+        let before = self.live.insert(key.0.clone(), epoch).filter(|before| *before < epoch);
+        // One that was accepted earlier had begun before that other one.
+        if notes.begun.insert(key.clone())
+            && let Some(before) = before
+        {
+            let recorded = self.recorded.get(source).map_or(source, String::as_str).to_owned();
+            notes.accepted.insert(key, (recorded, before));
         }
     }
 

@@ -100,14 +100,16 @@ impl Writer {
         take_over: bool,
         notes: &mut Notes,
     ) {
-        // What is left of the former epoch is announced as a replay, even if it was never accepted.
-        if self.journal.newest() > 0 {
+        self.plan.options.take_over = take_over;
+        self.id = session.add_writer(now, &self.plan.source, self.plan.options).expect("the former is over");
+        let epoch = session.writer(self.id).expect("it was just added").epoch();
+        // What is left of the former epoch is announced as a replay, even if it was never accepted. If its number is given
+        // again the program was killed before anything of it was kept, and so before anything was sent.
+        if self.journal.newest() > 0 && self.epoch != epoch {
             self.enter(notes);
             self.former.push((self.epoch, self.journal.clone()));
         }
-        self.plan.options.take_over = take_over;
-        self.id = session.add_writer(now, &self.plan.source, self.plan.options).expect("the former is over");
-        self.epoch = session.writer(self.id).expect("it was just added").epoch();
+        self.epoch = epoch;
         self.content = Dictionary::new();
         self.journal = Epoch::new();
         (self.accepted, self.acknowledged) = (false, false);
@@ -212,6 +214,7 @@ impl Writer {
         match change {
             WriterChange::Live { .. } => {
                 self.accepted = true;
+                notes.told_accepted(&self.plan.source, self.epoch);
                 self.enter(notes);
             }
             WriterChange::Raised { to, .. } => self.raised(*to, notes),

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dict_hub::{Config, Hub};
 use dict_protocol::limits::Limits;
+use dict_protocol::time::Time;
 
 pub use self::party::{Manner, Origin, Party, StreamId, Wish};
 
@@ -35,6 +36,7 @@ use crate::application::ListenerId;
 use crate::clock::Clock;
 use crate::error::{ListenError, LoopError};
 use crate::event_loop::EventLoop;
+use crate::identity::random_id;
 use crate::waker::Waker;
 
 /// Who a server is, and where it listens.
@@ -101,7 +103,7 @@ impl Server {
         let name = settings.name.unwrap_or_else(|| default_name(&addresses));
         let config = Config {
             name,
-            run: now.time.as_epoch().max(1),
+            run: first_run(now.time),
             product: settings.product,
             limits: settings.limits,
         };
@@ -183,6 +185,14 @@ fn listen_on_all(
         }
     }
     Ok((listeners, bound))
+}
+
+/// A hub's runs are told apart by when they began. Where clocks are not set, before 1970, by chance.
+fn first_run(now: Time) -> u64 {
+    match now.as_epoch() {
+        0 => 1 + u64::from_le_bytes(random_id().first_chunk().copied().unwrap_or_default()) % 1_000_000_000,
+        start => start,
+    }
 }
 
 fn default_name(addresses: &[SocketAddr]) -> String {

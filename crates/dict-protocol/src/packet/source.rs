@@ -67,6 +67,8 @@ packet! {
         live: u64,
         /// The highest epoch of this source that the hub knows of.
         highest: u64,
+        /// The epoch before an accepted one as the hub has it, which may have seen others than the writer did; 0: none.
+        previous: u64,
         /// [`Announce::source`], back.
         source: &'a str,
         /// Why it was refused, for people.

@@ -84,6 +84,7 @@ fn examples<'a>(patch: &'a [u8], dictionary: &'a [u8]) -> Vec<(&'static str, Pac
                 id: 3,
                 live: 0,
                 highest: 1_763_726_400_000_000,
+                previous: 0,
                 source: "bench1/psu",
                 reason: "",
             })

@@ -143,10 +143,18 @@ impl Epoch {
         self.told.marks.is_some()
     }
 
+    /// The epoch before it, for a hub that may not have seen it while it was live.
+    ///
+    /// As long as no hub has accepted it, its writer does not know who came before: then it names one that nobody holds,
+    /// and loggers state a gap.
+    pub(super) fn before(&self) -> u64 {
+        if self.accepted { self.previous } else { self.number - 1 }
+    }
+
     /// How far it is, as it is kept.
     pub(super) fn marks(&self) -> Marks {
         Marks {
-            previous: self.previous,
+            previous: self.before(),
             ended: self.ended,
             acknowledged: self.acknowledged,
             evicted: self.evicted,

@@ -309,7 +309,7 @@ impl Writer {
             replay.replay_announced = true;
             output.send(&Packet::Announce(Announce {
                 epoch: replay.number,
-                previous: replay.previous,
+                previous: replay.before(),
                 newest: replay.newest,
                 level: Level::Logged,
                 replay: true,
@@ -375,6 +375,7 @@ impl Writer {
             (Some(place), Outcome::Accepted) => {
                 let replay = &mut self.replays[place];
                 (replay.id, replay.accepted, replay.held) = (Some(announced.id), true, false);
+                replay.previous = replay.previous.max(announced.previous);
             }
             (None, Outcome::Accepted) => self.given_up.push(announced.id),
             // Nobody has accepted it, and its number is above the live one's. Or that answers an announcement from
@@ -413,6 +414,8 @@ impl Writer {
         self.standing = Standing::Accepted;
         self.epoch.id = Some(announced.id);
         self.epoch.accepted = true;
+        // The next hub, or this one's next run, has to be told what this one saw.
+        self.epoch.previous = self.epoch.previous.max(announced.previous);
         self.sent = announced.live;
         for replay in self.replays.iter_mut().filter(|replay| replay.held) {
             (replay.held, replay.replay_announced) = (false, false);
