@@ -9,7 +9,7 @@ use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dict_event_loop::server::{Origin, Party, StreamId, Wish};
+use dict_event_loop::server::{Origin, Party, StreamId, Wish, access};
 use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::frame::Encoding;
@@ -212,7 +212,8 @@ impl Recording {
 
 /// To be joined to the own hub.
 fn join(after: Duration) -> Wish {
-    Wish::Join { place: LOCAL, address: OWN_ADDRESS.to_owned(), after }
+    let (address, identity) = (OWN_ADDRESS.to_owned(), access::LOCAL.to_owned());
+    Wish::Join { place: LOCAL, address, identity, after }
 }
 
 /// A session that asks for everything, durably.
