@@ -39,7 +39,10 @@ pub(crate) fn run(TokenArguments { name, output }: &TokenArguments) -> Result<()
     write(&path, &token)?;
     let (key, path, hash) = (toml_key(name), path.display(), TokenHash::of(&token));
     let mut out = Stdout::new();
-    writeln!(out, "# The token of {name} is in {path}; programs come with it by a link with ?token-file={path}")?;
+    writeln!(
+        out,
+        "# The token of {name} is in {path}; programs come with it by a link with ?token-file={path}"
+    )?;
     writeln!(out, "# These lines are for the file of --access; each list is of patterns, and none is a no.")?;
     writeln!(out, "[identity.{key}]")?;
     writeln!(out, "token = \"{hash}\"")?;
@@ -67,7 +70,9 @@ fn write(path: &Path, token: &str) -> Result<()> {
         _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
     })?;
     let written = writeln!(file, "{token}").and_then(|()| file.sync_all());
-    written.inspect_err(|_| drop(fs::remove_file(path))).with_context(|| format!("cannot write {}", path.display()))
+    written
+        .inspect_err(|_| drop(fs::remove_file(path)))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A name as a key of TOML: bare, or as a text.

@@ -124,7 +124,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let path = std::env::temp_dir().join(format!("dictwire-token-{}", std::process::id()));
         fs::write(&path, "secret-token\n").unwrap();
-        for (mode, permitted) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+        for (mode, permitted) in
+            [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)]
+        {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let read = read_token(&path);
             assert_eq!(read.is_ok(), permitted, "{mode:o}");

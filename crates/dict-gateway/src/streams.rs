@@ -194,8 +194,7 @@ impl Streams {
         call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>)) -> R,
     ) -> Option<R> {
         let Self { hub, seats, told, limits, ready, .. } = self;
-        let Seat { session, mirror, watches, refusals, stream, losses, leaving, .. } =
-            seats.get_mut(&id)?;
+        let Seat { session, mirror, watches, refusals, stream, losses, leaving, .. } = seats.get_mut(&id)?;
         let mut failure = None;
         let result = call(session, &mut |event| {
             if *leaving {

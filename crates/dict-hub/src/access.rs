@@ -84,8 +84,7 @@ pub enum Right {
 
 impl Right {
     /// All there are.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Write, Self::Handle, Self::Request, Self::Send, Self::Log];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Handle, Self::Request, Self::Send, Self::Log];
 
     /// Its name, as it stands in rules.
     pub const fn name(self) -> &'static str {

@@ -18,9 +18,7 @@ use std::sync::Arc;
 
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::name;
-use dict_protocol::packet::{
-    Announce, Announced, ErrorCode, Level, Outcome, Packet, Source as SourcePacket,
-};
+use dict_protocol::packet::{Announce, Announced, ErrorCode, Level, Outcome, Packet, Source as SourcePacket};
 use dict_protocol::raw::RawDictionary;
 use dict_protocol::time::Now;
 

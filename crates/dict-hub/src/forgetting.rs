@@ -87,7 +87,10 @@ impl Hub {
         let epochs: Vec<SourceId> = entry.replays.iter().copied().chain(entry.current).collect();
         if let Some(written) = epochs.iter().map(|&id| &self.sources[id]).find(|source| source.has_writer()) {
             let writer = &written.writer_name;
-            return Err((Status::Failed, format!("source {name:?} has a writer, {writer:?}: end that first")));
+            return Err((
+                Status::Failed,
+                format!("source {name:?} has a writer, {writer:?}: end that first"),
+            ));
         }
         for id in epochs {
             self.forget_epoch(now, id, SourcePacket::FORGOTTEN);

@@ -123,11 +123,7 @@ impl Event<'_> {
             Self::Online { source, client, identity } => (
                 "connection",
                 named(
-                    of([
-                        ("event", "online".into()),
-                        ("source", source.into()),
-                        ("client", client.into()),
-                    ]),
+                    of([("event", "online".into()), ("source", source.into()), ("client", client.into())]),
                     identity,
                 ),
             ),

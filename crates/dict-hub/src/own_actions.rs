@@ -61,7 +61,12 @@ impl Hub {
             }
             "$forget" => {
                 let Some(name) = value.as_str() else {
-                    return self.answer_text(now, number, Status::Failed, "what is to be forgotten is a source's name");
+                    return self.answer_text(
+                        now,
+                        number,
+                        Status::Failed,
+                        "what is to be forgotten is a source's name",
+                    );
                 };
                 match self.forget(now, asker, name) {
                     Ok(()) => self.answer_value(now, number, Value::Null),

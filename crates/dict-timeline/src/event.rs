@@ -27,7 +27,11 @@ fn known(sort: &str, fields: &Fields<'_>) -> Option<Content> {
             address: fields.text("address")?,
             product: fields.text("product")?,
             source: fields.text("source")?,
-            reason: fields.text("reason")?,
+            // Who comes has no reason, but where there are rights an identity.
+            reason: match (fields.text("reason")?, fields.text("identity")?) {
+                (None, Some(identity)) => Some(format!("identity {identity}")),
+                (reason, _) => reason,
+            },
         }),
         "message" => Content::Message(Message {
             from: fields.text("from")?,

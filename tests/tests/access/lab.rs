@@ -82,8 +82,7 @@ pub(super) fn wait_for_client(root: &Client, name: &str, is: impl Fn(&Dictionary
     wait_for(name, || {
         let clients = root.request("$clients", Value::Null, &RequestOptions::default()).unwrap();
         let is_it = |client: &Dictionary| client.get("name") == Some(&name.into()) && is(client);
-        let found =
-            clients.as_list().unwrap().iter().any(|client| client.as_dictionary().is_some_and(is_it));
+        let found = clients.as_list().unwrap().iter().any(|client| client.as_dictionary().is_some_and(is_it));
         found.then_some(())
     });
 }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "what helps a test panics as the test does")]
 
 mod credentials;
+mod dialects;
 mod lab;
 mod native;
+mod programs;
 mod reload;
 mod rules;
 mod wire;

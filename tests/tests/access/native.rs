@@ -105,7 +105,9 @@ fn send(wire: &mut Wire, roots: &mut [Wire; 2], identity: &str, to: &str) -> Bec
     let came = |root: &mut Wire| root.settle().iter().any(|heard| matches!(heard, Heard::Message { .. }));
     let [psu, oven] = roots.each_mut().map(came);
     match (psu, oven) {
-        (false, false) if told.iter().any(|heard| is_forbidden(heard, Kind::Message, id, identity, "send")) => {
+        (false, false)
+            if told.iter().any(|heard| is_forbidden(heard, Kind::Message, id, identity, "send")) =>
+        {
             Became::Forbidden
         }
         (false, false) => Became::Failed,
@@ -209,11 +211,7 @@ fn look_at(matrix: &mut Matrix, lab: &Lab, roots: &mut [Wire; 2], identity: &str
         let is_there = SOURCES.contains(&name);
         let expected =
             when(grants(identity, "write", name), if is_there { Became::Failed } else { Became::Done });
-        matrix.cell(
-            format_args!("{identity} write {name}"),
-            &write(&mut wire, identity, name),
-            &expected,
-        );
+        matrix.cell(format_args!("{identity} write {name}"), &write(&mut wire, identity, name), &expected);
         let both = grants(identity, "request", "$forget") && grants(identity, "write", name);
         // Each has a writer, or is not there.
         matrix.cell(

@@ -67,7 +67,9 @@ fn who_is_not_what_it_was_is_ended_and_nobody_else() {
     wire.greet("gone", &token("gone"));
     assert!(matches!(wire.hear(), Heard::Error { code: ErrorCode::Credentials, .. }));
     let (_, told) = lab.wire("less", "less").subscribe(PacketMode::Every, "*");
-    assert!(matches!(&told[..], [Heard::Source { name, .. }, Heard::State { .. }, Heard::Current(_)] if name == "b/1"));
+    assert!(
+        matches!(&told[..], [Heard::Source { name, .. }, Heard::State { .. }, Heard::Current(_)] if name == "b/1")
+    );
     let (_, told) = lab.wire("more", "more").subscribe(PacketMode::Every, "*");
     assert_eq!(told.iter().filter(|heard| matches!(heard, Heard::Source { .. })).count(), 2);
 }
@@ -199,7 +201,10 @@ fn a_gateway_goes_on_under_the_new_rules_while_its_peers_stay() {
     for stream in [&mut old, &mut new] {
         stream.set_read_timeout(Some(A_WHILE)).unwrap();
         let read = stream.read(&mut [0; 16]).map_err(|error| error.kind());
-        assert!(matches!(read, Err(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)), "{read:?}");
+        assert!(
+            matches!(read, Err(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)),
+            "{read:?}"
+        );
         stream.set_read_timeout(Some(SOON)).unwrap();
     }
 
@@ -219,7 +224,8 @@ fn a_follower_that_may_log_no_more_holds_nobody_up() {
     let mut logger = lab.wire("logger", "logger");
     logger.subscribe(PacketMode::Durable, "*");
     let root: Client = lab.client("root", "root");
-    let watch = root.watch(Pattern::all(), WatchOptions { mode: Mode::Every, ..WatchOptions::default() }).unwrap();
+    let watch =
+        root.watch(Pattern::all(), WatchOptions { mode: Mode::Every, ..WatchOptions::default() }).unwrap();
     watch.wait_current(SOON).unwrap();
     assert_eq!(root.logger(), dict_protocol::packet::LoggerPresence::Present);
     lab.set(rules(&[]));

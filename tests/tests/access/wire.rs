@@ -21,15 +21,43 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Welcome,
-    Error { code: ErrorCode, about: u8, reference: u64, closing: bool, text: String },
-    Announced { outcome: Outcome, id: u32, reason: String },
-    Source { name: String, online: bool, reason: String },
-    State { source: u32 },
-    Update { source: u32 },
+    Error {
+        code: ErrorCode,
+        about: u8,
+        reference: u64,
+        closing: bool,
+        text: String,
+    },
+    Announced {
+        outcome: Outcome,
+        id: u32,
+        reason: String,
+    },
+    Source {
+        name: String,
+        online: bool,
+        reason: String,
+    },
+    State {
+        source: u32,
+    },
+    Update {
+        source: u32,
+    },
     Current(u32),
-    Message { from: String, text: String },
-    Request { id: u32, action: String },
-    Reply { id: u32, status: Status, payload: Vec<u8> },
+    Message {
+        from: String,
+        text: String,
+    },
+    Request {
+        id: u32,
+        action: String,
+    },
+    Reply {
+        id: u32,
+        status: Status,
+        payload: Vec<u8>,
+    },
     Pong,
     /// The connection is closed.
     End,
@@ -147,15 +175,7 @@ impl Wire {
     pub(super) fn announce(&mut self, source: &str, epoch: u64, take_over: bool) -> (Outcome, u32, String) {
         let level = Level::Received;
         let (previous, newest, replay) = (0, 1, false);
-        self.send(&Packet::Announce(Announce {
-            epoch,
-            previous,
-            newest,
-            level,
-            replay,
-            take_over,
-            source,
-        }));
+        self.send(&Packet::Announce(Announce { epoch, previous, newest, level, replay, take_over, source }));
         let told = self.until(|heard| matches!(heard, Heard::Announced { .. })).pop();
         let Some(Heard::Announced { outcome, id, reason }) = told else { panic!("{told:?}") };
         (outcome, id, reason)

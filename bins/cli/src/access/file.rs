@@ -68,8 +68,7 @@ fn parse(file: &File<'_>) -> anyhow::Result<Access> {
         for (name, value) in in_order(tables) {
             let line = file.line(name.span().start);
             let DeValue::Table(table) = value.get_ref() else {
-                let text =
-                    format_args!("identity.{0} takes a table, as [identity.{0}]", name.get_ref());
+                let text = format_args!("identity.{0} takes a table, as [identity.{0}]", name.get_ref());
                 return Err(file.wrong(line, text));
             };
             identities.push(identity(file, name.get_ref(), table)?);
@@ -130,7 +129,8 @@ fn certificate(file: &File<'_>, line: usize, value: &DeValue<'_>) -> anyhow::Res
 }
 
 fn patterns(file: &File<'_>, line: usize, key: &str, value: &DeValue<'_>) -> anyhow::Result<Vec<Pattern>> {
-    let expected = || file.wrong(line, format_args!("{key} takes a list of patterns, as {key} = [\"bench1/\"]"));
+    let expected =
+        || file.wrong(line, format_args!("{key} takes a list of patterns, as {key} = [\"bench1/\"]"));
     let DeValue::Array(items) = value else { return Err(expected()) };
     items
         .iter()
@@ -192,7 +192,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         for (text, told) in [
-            ("[identity.a]\nraed = []", "line 2: unknown key \"raed\": known are token, certificate, read, write, handle, request, send, log"),
+            (
+                "[identity.a]\nraed = []",
+                "line 2: unknown key \"raed\": known are token, certificate, read, write, handle, request, send, log",
+            ),
             ("[identities.a]", "line 1: unknown key \"identities\": known is identity"),
             ("identity = 5", "line 1: identity takes a table for each"),
             ("[identity]\na = 5", "line 2: identity.a takes a table"),

@@ -47,7 +47,8 @@ impl Keys {
     /// Those of `dict-server`.
     pub const SERVER: Self = Self { texts: &["access"], flags: &[] };
     /// Those of `logger`.
-    pub const LOGGER: Self = Self { texts: &["timeline", "rotate", "keep", "access"], flags: &["demo", "quiet"] };
+    pub const LOGGER: Self =
+        Self { texts: &["timeline", "rotate", "keep", "access"], flags: &["demo", "quiet"] };
 }
 
 /// What a file says.

@@ -190,13 +190,8 @@ impl Builder {
             None => self.credentials,
         };
         let client_id = self.client_id.unwrap_or_else(random_id);
-        let settings = Settings {
-            name: self.name,
-            product: self.product,
-            credentials,
-            client_id,
-            limits: self.limits,
-        };
+        let settings =
+            Settings { name: self.name, product: self.product, credentials, client_id, limits: self.limits };
         let (session, store) = match self.opening {
             None => (Session::new(settings), None),
             Some(open) => {

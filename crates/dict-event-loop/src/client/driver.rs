@@ -11,8 +11,8 @@ use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
-use super::error::ConnectError;
 use super::ClientClosed;
+use super::error::ConnectError;
 use super::shared::{Shared, Stage, State};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;

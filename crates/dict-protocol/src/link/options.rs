@@ -88,10 +88,9 @@ impl Options {
                 (Dialect::Native, "insecure-token") => {
                     options.insecure_token = boolean("insecure-token", value)?;
                 }
-                (
-                    Dialect::PyTcp | Dialect::Comms | Dialect::Comet | Dialect::PingPong,
-                    "identity",
-                ) => options.identity = Some(name("identity", value)?),
+                (Dialect::PyTcp | Dialect::Comms | Dialect::Comet | Dialect::PingPong, "identity") => {
+                    options.identity = Some(name("identity", value)?)
+                }
                 (Dialect::PyTcp | Dialect::Comms | Dialect::PingPong, "source") => {
                     options.source = Some(name("source", value)?);
                 }
