@@ -14,10 +14,10 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::value::Value;
 
 use super::lab::{A_WHILE, Lab, wait_for, wait_for_client};
-use super::rules::access;
+use super::rules::{Granted, access};
 use super::wire::SOON;
 
-const ROOT: (&str, &[(&str, &[&str])]) = (
+const ROOT: (&str, Granted<'_>) = (
     "root",
     &[
         ("read", &["*", "$*"]),
@@ -257,8 +257,8 @@ fn look_at(verb: &Verb) -> Vec<Option<String>> {
         .filter(|name| *name != right && (right, *name) != ("read", "log"))
         .map(|name| (name, &["*"][..]))
         .collect();
-    let granted: &[(&str, &[&str])] = &[(right, &[grants])];
-    let near: &[(&str, &[&str])] = &[(right, &[other])];
+    let granted: Granted<'_> = &[(right, &[grants])];
+    let near: Granted<'_> = &[(right, &[other])];
     // Whose rights are which, by which link, and whether it is to happen.
     let cells = [
         (scheme, granted, link, true),
@@ -307,7 +307,7 @@ fn what_is_connected_to_may_do_what_the_links_identity_may() {
                 let _ = stream.write_all(&bytes);
             }
         });
-        let options = RequestOptions { to: Some("Telegram".to_owned()), timeout: SOON, ..Default::default() };
+        let options = RequestOptions { to: Some("Telegram".to_owned()), timeout: SOON };
         let answer = wait_for("an answer", || match root.client.request("go", Value::Null, &options) {
             Ok(value) => Some(Ok(value)),
             Err(error) => Some(Err(error)),

@@ -13,11 +13,11 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::value::{Dictionary, Value};
 
 use super::lab::{A_WHILE, Lab, wait_for, wait_for_client};
-use super::rules::{access, token};
+use super::rules::{Granted, access, token};
 use super::wire::{Heard, SOON, Wire};
 
 /// All rights.
-const ROOT: (&str, &[(&str, &[&str])]) = (
+const ROOT: (&str, Granted<'_>) = (
     "root",
     &[
         ("read", &["*", "$*"]),
@@ -38,7 +38,7 @@ fn is_ended(wire: &mut Wire) {
 
 #[test]
 fn who_is_not_what_it_was_is_ended_and_nobody_else() {
-    let before: &[(&str, &[(&str, &[&str])])] = &[
+    let before: &[(&str, Granted<'_>)] = &[
         ROOT,
         ("same", &[("read", &["a/"])]),
         ("gone", &[("read", &["a/"])]),
@@ -106,10 +106,11 @@ fn a_programs_watch_ends_and_a_program_that_may_comes_back_by_itself() {
 
     // Less: the watch is over.
     lab.set(with(&["b/"]));
-    wait_for("the refusal", || match watch.next(Duration::from_millis(10)) {
-        Err(WatchError::Refused { text }) => Some(assert!(text.contains("no right to read"), "{text}")),
+    let refusal = wait_for("the refusal", || match watch.next(Duration::from_millis(10)) {
+        Err(WatchError::Refused { text }) => Some(text),
         _ => None,
     });
+    assert!(refusal.contains("no right to read"), "{refusal}");
 
     // Nobody any more; and back.
     lab.set(access(&[ROOT]));

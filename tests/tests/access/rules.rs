@@ -4,7 +4,10 @@ use dict_event_loop::server::access::{Access, Identity, Right, Rights, TokenHash
 use dict_protocol::pattern::Pattern;
 
 /// Who has which rights, as they would stand in a file.
-pub(super) type Rules = &'static [(&'static str, &'static [(&'static str, &'static [&'static str])])];
+pub(super) type Rules = &'static [(&'static str, Granted<'static>)];
+
+/// Rights, each with its patterns.
+pub(super) type Granted<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// Of each right somebody who has nothing else, and mixtures.
 pub(super) const RULES: Rules = &[
@@ -45,7 +48,7 @@ pub(super) fn token(identity: &str) -> String {
 }
 
 /// The same rules, as a hub takes them.
-pub(super) fn access(rules: &[(&str, &[(&str, &[&str])])]) -> Access {
+pub(super) fn access(rules: &[(&str, Granted<'_>)]) -> Access {
     let identities = rules.iter().map(|(name, granted)| {
         let mut rights = Rights::default();
         for (right, patterns) in *granted {

@@ -89,7 +89,7 @@ impl Options {
                     options.insecure_token = boolean("insecure-token", value)?;
                 }
                 (Dialect::PyTcp | Dialect::Comms | Dialect::Comet | Dialect::PingPong, "identity") => {
-                    options.identity = Some(name("identity", value)?)
+                    options.identity = Some(name("identity", value)?);
                 }
                 (Dialect::PyTcp | Dialect::Comms | Dialect::PingPong, "source") => {
                     options.source = Some(name("source", value)?);
