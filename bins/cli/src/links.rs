@@ -22,7 +22,8 @@ Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? a
       prefix=TEXT               to connect: put before the names of the other hub's sources
       token-file=FILE           to connect: the token to come with, in a file that nobody else can read (chmod 600)
                                 [default: DICTWIRE_TOKEN of the environment, if that is set]
-      insecure-token=true       to connect: send a token to another machine though everybody between can read it
+      insecure-token=true|false to connect: whether a token is sent to another machine though it is not encrypted and
+                                everybody between can read it [default: false]
   All below:
       identity=NAME             as whom programs of this link act, where --access has rules [default: the scheme]
   pytcp://     port 12345: dictionaries from a server to its clients

@@ -104,6 +104,19 @@ mod tests {
     use dict_protocol::dictionary;
 
     #[test]
+    fn who_comes_has_an_identity_for_a_reason() {
+        let of = |fields: Dictionary| match content("connection", &fields.into()) {
+            Content::Connection(connection) => connection.reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(dictionary! { "event" => "opened" }), None);
+        let identity = Some("identity bench1".to_owned());
+        assert_eq!(of(dictionary! { "event" => "opened", "identity" => "bench1" }), identity);
+        let closed = dictionary! { "event" => "closed", "identity" => "bench1", "reason" => "done" };
+        assert_eq!(of(closed), Some("done".to_owned()));
+    }
+
+    #[test]
     fn an_event_that_is_not_understood_loses_nothing() {
         let odd = Value::from(dictionary! { "event" => 7, "client" => "psu" });
         let Content::Note(note) = content("connection", &odd) else { panic!() };
