@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,7 @@ pub fn is_missing(tool: &str, probe: &mut Command) -> bool {
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     command.env_remove("DICTWIRE_HUB").env_remove("DICTWIRE_TIMELINE").env_remove("DICTWIRE_LOG");
+    command.env_remove("DICTWIRE_TOKEN");
     command.stdin(Stdio::null());
     command
 }
@@ -173,6 +174,15 @@ impl Running {
     /// If it was not, or was taken before.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("standard input is piped")
+    }
+
+    /// Its standard error, which the command must have piped.
+    ///
+    /// # Panics
+    ///
+    /// If it was not, or was taken before.
+    pub fn take_stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("standard error is piped")
     }
 
     /// The number of its process.

@@ -6,9 +6,11 @@
 //!   of a timeline's rows;
 //! - [`on_interrupt`], [`Stop`]: an orderly end on Ctrl-C or SIGTERM;
 //! - [`HubArgument`], [`LinkArguments`], [`config`]: links, on the command line and in a file;
+//! - [`access`]: who may do what at a hub; [`token_for`]: as whom a program comes to one;
 //! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod config;
 mod diagnostics;
 mod hub;
@@ -20,6 +22,7 @@ mod run;
 mod stdout;
 mod table;
 pub mod time;
+mod token;
 
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
@@ -29,3 +32,4 @@ pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};
 pub use stdout::Stdout;
 pub use table::{Column, Table};
+pub use token::token_for;

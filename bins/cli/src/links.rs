@@ -20,6 +20,12 @@ pub const LINK_HELP: &str = "\
 Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? and &. HOST or HOST:PORT alone is a hub's.
   dictwire://  port 7450: the protocol of hubs
       prefix=TEXT               to connect: put before the names of the other hub's sources
+      token-file=FILE           to connect: the token to come with, in a file that nobody else can read (chmod 600)
+                                [default: DICTWIRE_TOKEN of the environment, if that is set]
+      insecure-token=true|false to connect: whether a token is sent to another machine though it is not encrypted and
+                                everybody between can read it [default: false]
+  All below:
+      identity=NAME             as whom programs of this link act, where --access has rules [default: the scheme]
   pytcp://     port 12345: dictionaries from a server to its clients
       source=NAME               the source that clients are served [default: all, by name], or that the server's
                                 dictionary becomes [default: pytcp/HOST]
@@ -134,6 +140,9 @@ fn check_listen(given: &Given) -> Result<(), UsageError> {
     let options = given.link.options();
     if !options.prefix.is_empty() {
         return Err(given.wrong("a prefix is for links to connect to"));
+    }
+    if options.token_file.is_some() || options.insecure_token {
+        return Err(given.wrong("a token is for links to connect to (--access says who may come here)"));
     }
     if options.name.is_some() {
         return Err(given.wrong("a name is for links to connect to: it tells what is there"));

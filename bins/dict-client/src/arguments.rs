@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Clients,
     /// Tell how the hub is
     Status,
+    Forget(ForgetArguments),
     Send(SendArguments),
     Request(RequestArguments),
     Respond(RespondArguments),
@@ -174,6 +175,15 @@ pub(crate) struct GetArguments {
     pub(crate) source: String,
     /// Print the value under this key alone; exit 1 if there is none
     pub(crate) key: Option<String>,
+}
+
+/// Have the hub forget a source that nobody writes any more
+///
+/// Whoever comes to watch is not told of it, until it is written again. What loggers have of it stays.
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArguments {
+    /// The source's name
+    pub(crate) source: String,
 }
 
 /// Send a message: to everybody who listens for messages, or to one client

@@ -1,4 +1,4 @@
-//! `dict-client sources`, `clients` and `status`: what the hub tells of itself.
+//! `dict-client sources`, `clients` and `status`: what the hub tells of itself; `forget`: what it is to tell no more.
 
 use std::io::Write;
 
@@ -33,6 +33,7 @@ pub(crate) fn sources(connection: ConnectionArguments) -> Result<()> {
 pub(crate) fn clients(connection: ConnectionArguments) -> Result<()> {
     let columns = [
         Column::name("CLIENT"),
+        Column::text("IDENTITY"),
         Column::text("ADDRESS"),
         Column::text("PRODUCT"),
         Column::quiet("SINCE"),
@@ -44,18 +45,22 @@ pub(crate) fn clients(connection: ConnectionArguments) -> Result<()> {
         let since = client.get("since").and_then(Value::as_i64);
         let since = since.map(|since| time::format_local(Time::from_nanos(since))).unwrap_or_default();
         let rest = ["writes", "subscriptions", "queued"].map(|field| text(client, field));
-        let first = ["name", "address", "product"].map(|field| text(client, field));
+        let first = ["name", "identity", "address", "product"].map(|field| text(client, field));
         first.into_iter().chain([since]).chain(rest).collect()
     })
 }
 
 pub(crate) fn status(connection: ConnectionArguments) -> Result<()> {
-    let status = ask(connection, "$status")?;
+    let status = ask(connection, "$status", Value::Null)?;
     let mut out = Stdout::new();
     for (key, value) in status.as_dictionary().into_iter().flatten() {
         writeln!(out, "{key:<12}  {}", plain(value))?;
     }
     Ok(out.flush()?)
+}
+
+pub(crate) fn forget(connection: ConnectionArguments, source: String) -> Result<()> {
+    ask(connection, "$forget", source.into()).map(drop)
 }
 
 /// Prints the list that an action answers with, a row for each item.
@@ -65,7 +70,7 @@ fn list<const N: usize>(
     columns: [Column; N],
     row: impl Fn(&Dictionary) -> Vec<String>,
 ) -> Result<()> {
-    let items = ask(connection, action)?;
+    let items = ask(connection, action, Value::Null)?;
     let mut table = Table::new(columns);
     for item in items.as_list().into_iter().flatten().filter_map(Value::as_dictionary) {
         table.row(row(item));
@@ -75,9 +80,9 @@ fn list<const N: usize>(
     Ok(out.flush()?)
 }
 
-fn ask(connection: ConnectionArguments, action: &str) -> Result<Value> {
+fn ask(connection: ConnectionArguments, action: &str, value: Value) -> Result<Value> {
     let options = RequestOptions { timeout: PATIENCE, ..RequestOptions::default() };
-    connection.connect()?.request(action, Value::Null, &options).context("the hub gives no answer")
+    connection.connect()?.request(action, value, &options).context("the hub gives no answer")
 }
 
 fn text(item: &Dictionary, field: &str) -> String {

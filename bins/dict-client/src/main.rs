@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use arguments::{Arguments, Command, ConnectionArguments};
+use arguments::{Arguments, Command, ConnectionArguments, ForgetArguments};
 use dict_event_loop::client::{Builder, Client};
 
 /// How long the hub may take to answer what it can answer at once.
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Sources => hub::sources(connection),
         Command::Clients => hub::clients(connection),
         Command::Status => hub::status(connection),
+        Command::Forget(ForgetArguments { source }) => hub::forget(connection, source),
         Command::Send(arguments) => send::run(connection, &arguments),
         Command::Request(arguments) => request::run(connection, arguments),
         Command::Respond(arguments) => respond::run(connection, arguments),
@@ -50,6 +51,8 @@ impl ConnectionArguments {
     fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client> {
         let hub = self.hub.native()?;
         let product = concat!("dict-client ", env!("CARGO_PKG_VERSION"));
-        Ok(more(Client::builder().name(self.name).product(product)).connect(hub)?)
+        let client =
+            Client::builder().name(self.name).product(product).credentials(dict_cli::token_for(&hub)?);
+        Ok(more(client).connect(hub)?)
     }
 }

@@ -2,9 +2,12 @@
 //! elsewhere records it.
 #![forbid(unsafe_code)]
 
+mod token;
+
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use dict_cli::access::{AccessArgument, AccessFile};
 use dict_cli::config::Keys;
 use dict_cli::{LINK_HELP, LinkArguments};
 use dict_event_loop::server::{Server, Settings};
@@ -16,27 +19,49 @@ use dict_event_loop::server::{Server, Settings};
 ///
 /// Ctrl-C or SIGTERM ends it in order. DICTWIRE_LOG=info tells on standard error who comes and goes.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = LINK_HELP)]
+#[command(version, args_conflicts_with_subcommands = true, after_long_help = LINK_HELP)]
 struct Arguments {
     #[command(flatten)]
+    serve: ServeArguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Token(token::TokenArguments),
+}
+
+/// Serving, the command that has no name.
+#[derive(Debug, Args)]
+struct ServeArguments {
+    #[command(flatten)]
     links: LinkArguments,
+    #[command(flatten)]
+    access: AccessArgument,
 }
 
 fn main() -> ExitCode {
-    dict_cli::run("dict-server", serve)
+    dict_cli::run("dict-server", |Arguments { serve: arguments, command }: Arguments| match command {
+        None => serve(arguments),
+        Some(Command::Token(arguments)) => token::run(&arguments),
+    })
 }
 
-fn serve(Arguments { links }: Arguments) -> anyhow::Result<()> {
-    let (links, _) = links.read(Keys::SERVER)?;
+fn serve(ServeArguments { links, access }: ServeArguments) -> anyhow::Result<()> {
+    let (links, config) = links.read(Keys::SERVER)?;
+    let access = access.read(&config)?;
     if let Some(hub) = links.hubs.first() {
         return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());
     }
     let mut server = Server::new(Settings {
         listen: links.listen.clone(),
         product: concat!("dict-server ", env!("CARGO_PKG_VERSION")).to_owned(),
+        access: access.as_ref().map(|file| file.access().clone()),
         ..Settings::default()
     })?;
     let older = links.open_older(&mut server)?;
+    access.map_or(Ok(()), |file: AccessFile| file.watch(server.handle()))?;
     let handle = server.handle();
     dict_cli::on_interrupt(move || handle.stop())?;
     dict_cli::print_listening(server.addresses(), &older)?;

@@ -13,7 +13,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(NoteArguments { text, hub }: NoteArguments) -> Result<()> {
     let product = concat!("logger ", env!("CARGO_PKG_VERSION"));
-    let client = Client::builder().name("note").product(product).connect(hub.native()?)?;
+    let hub = hub.native()?;
+    let client = Client::builder().name("note").product(product);
+    let client = client.credentials(dict_cli::token_for(&hub)?).connect(hub)?;
     let options = RequestOptions { timeout: TIMEOUT, ..RequestOptions::default() };
     client.request("$note", Value::from(text), &options).context("not noted")?;
     client.close(Duration::from_secs(1));

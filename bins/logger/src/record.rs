@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use dict_cli::access::AccessFile;
 use dict_cli::config::{Config, Keys};
 use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
@@ -20,6 +21,7 @@ struct Wanted {
     links: Links,
     timeline: PathBuf,
     options: Options,
+    access: Option<AccessFile>,
     demo: bool,
     quiet: bool,
 }
@@ -28,7 +30,8 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
     let wanted = wanted(arguments)?;
     let mut logger = start(&wanted)?;
     let older = logger.open_older(&wanted.links)?;
-    let Wanted { timeline, demo, quiet, .. } = wanted;
+    let Wanted { timeline, access, demo, quiet, .. } = wanted;
+    access.map_or(Ok(()), |file| file.watch(logger.handle()))?;
     // Before it says that it listens: who reads that may well end it at once.
     let (stop, handle) = (Stop::new(), logger.handle());
     let asked = stop.clone();
@@ -44,7 +47,8 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
 
 fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     let (links, config) = arguments.links.read(Keys::LOGGER)?;
-    let RecordArguments { timeline, rotate, keep, demo, quiet, .. } = arguments;
+    let RecordArguments { timeline, rotate, keep, access, demo, quiet, .. } = arguments;
+    let access = access.read(&config)?;
     let mut options = Options::default();
     options.rotate = amount(rotate, "rotate", &config)?;
     options.keep = amount(keep, "keep", &config)?;
@@ -56,9 +60,13 @@ fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     if demo && let Some(given) = links.hubs.iter().chain(&links.older_connect).next() {
         return Err(given.wrong("this cannot be used with --demo, which records this machine alone").into());
     }
+    if demo && access.is_some() {
+        let text = "--demo cannot be used with --access: it publishes by itself, as nobody in particular";
+        return Err(UsageError(text.into()).into());
+    }
     let timeline = timeline.or_else(|| config.text("timeline").map(PathBuf::from));
     let timeline = timeline.unwrap_or_else(|| TIMELINE.into());
-    Ok(Wanted { links, timeline, options, demo, quiet: quiet || config.flag("quiet") })
+    Ok(Wanted { links, timeline, options, access, demo, quiet: quiet || config.flag("quiet") })
 }
 
 /// What the command line says, or else the file.
@@ -70,7 +78,8 @@ fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Am
     }
 }
 
-fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logger> {
+fn start(Wanted { links, timeline, options, access, demo, .. }: &Wanted) -> Result<Logger> {
+    let access = || access.as_ref().map(|file| file.access().clone());
     let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
     let open = || -> Result<Timeline> {
         let timeline = Timeline::create_or_open(timeline, *options)?;
@@ -79,11 +88,11 @@ fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logge
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, links.listen.clone(), &remotes) {
+    match Logger::new(open()?, links.listen.clone(), access(), &remotes) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open()?, Vec::new(), &remotes)
+            Logger::new(open()?, Vec::new(), access(), &remotes)
         }
         started => started,
     }

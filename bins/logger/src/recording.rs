@@ -9,10 +9,11 @@ use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dict_event_loop::server::{Origin, Party, StreamId, Wish};
-use dict_event_loop::{Address, Close, Retry};
+use dict_event_loop::server::{Origin, Party, StreamId, Wish, access};
+use dict_event_loop::{Close, Retry, may_send_token, token_is_withheld};
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::frame::Encoding;
+use dict_protocol::link as protocol;
 use dict_protocol::packet::{Mode, Payload};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::record::Batch;
@@ -20,6 +21,8 @@ use dict_protocol::recorder::{Answer, LinkIndex, Recorder};
 use dict_protocol::session::{Event, Session, Settings};
 use dict_protocol::time::{Instant, Now};
 use dict_timeline::{Committer, Outage, Refused};
+
+use crate::serve::Remote;
 
 /// Batches on their way to the disk; while there are so many, a small one waits to grow.
 const UNDER_WAY: usize = 2;
@@ -49,11 +52,20 @@ struct Link {
     address: String,
     session: Session,
     stream: Option<StreamId>,
-    /// It was not reached when last tried, and that was told.
+    /// Where it leads; `None` for this process's own hub.
+    to: Option<protocol::Link>,
+    /// It was not reached when last tried, or was not to be told the token, and that was said.
     unreachable: bool,
 }
 
 impl Link {
+    /// Whether it has a token that must not be sent to the peer at that `ip:port`.
+    fn withholds_token(&self, peer: &str) -> bool {
+        let has_token = !self.session.settings().credentials.is_empty();
+        let may_send = |link: &protocol::Link| peer.parse().is_ok_and(|peer| may_send_token(link, peer));
+        has_token && !self.to.as_ref().is_some_and(may_send)
+    }
+
     /// Has the hub put it in the timeline that for a time nothing could be stored.
     fn note_outage(&mut self, now: Now, Outage { reason, lasted, .. }: &Outage) {
         let text = format!("nothing was stored for {:.1} s: {reason}", lasted.as_secs_f64());
@@ -81,31 +93,31 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// A recording of the hub of this process, and of those at the `remote` (prefix, address) links.
+    /// A recording of the hub of this process, and of those at the `remote` links.
     pub(crate) fn new(
         mut recorder: Recorder,
         settings: &Settings,
-        remote: &[(String, Address)],
+        remote: &[Remote],
         committer: SharedCommitter,
     ) -> Self {
-        let own = (String::new(), OWN_ADDRESS.to_owned());
-        let named = remote.iter().map(|(prefix, address)| (prefix.clone(), address.to_string()));
-        let reached = (LOCAL + 1..).zip(remote).map(|(place, (_, address))| Wish::Reach {
+        let reached = (LOCAL + 1..).zip(remote).map(|(place, Remote { address, .. })| Wish::Reach {
             place,
             address: address.clone(),
             retry: Retry::Always,
         });
         let wishes = iter::once(join(Duration::ZERO)).chain(reached).collect();
-        let links = iter::once(own)
-            .chain(named)
-            .map(|(prefix, address)| Link {
-                index: recorder.add_link(&prefix),
-                address,
-                session: subscribed(settings),
-                stream: None,
-                unreachable: false,
-            })
-            .collect();
+        let mut link = |remote: Option<&Remote>| Link {
+            index: recorder.add_link(remote.map_or("", |remote| &remote.prefix)),
+            address: remote.map_or_else(|| OWN_ADDRESS.to_owned(), |remote| remote.address.to_string()),
+            session: subscribed(&Settings {
+                credentials: remote.map(|remote| remote.token.clone()).unwrap_or_default(),
+                ..settings.clone()
+            }),
+            stream: None,
+            to: remote.map(|remote| remote.link.clone()),
+            unreachable: false,
+        };
+        let links = iter::once(link(None)).chain(remote.iter().map(|remote| link(Some(remote)))).collect();
         Self {
             recorder,
             links,
@@ -149,6 +161,10 @@ impl Recording {
                 }
                 Event::Update(update) if failure.is_none() => recorder.update(*index, &update).map(drop),
                 Event::State(state) if failure.is_none() => recorder.state(*index, &state).map(drop),
+                Event::SubscriptionRefused { text, .. } => {
+                    tracing::warn!(%address, text, "not all of the hub is recorded");
+                    Ok(())
+                }
                 Event::Notice(error) => {
                     tracing::warn!(%address, text = error.text, "the hub says");
                     Ok(())
@@ -212,7 +228,8 @@ impl Recording {
 
 /// To be joined to the own hub.
 fn join(after: Duration) -> Wish {
-    Wish::Join { place: LOCAL, address: OWN_ADDRESS.to_owned(), after }
+    let (address, identity) = (OWN_ADDRESS.to_owned(), access::LOCAL.to_owned());
+    Wish::Join { place: LOCAL, address, identity, after }
 }
 
 /// A session that asks for everything, durably.
@@ -231,11 +248,19 @@ impl Party for Recording {
         self.wishes.pop_front()
     }
 
-    fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, _: &str) {
+    fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, peer: &str) {
         let (Origin::Local(place) | Origin::Link(place) | Origin::Listener(place)) = origin;
         let place = place as usize;
-        self.streams.insert(stream, place);
         let link = &mut self.links[place];
+        if link.withholds_token(peer) {
+            // A stream that is none of ours is closed.
+            self.ready.push_back(stream);
+            if !std::mem::replace(&mut link.unreachable, true) {
+                tracing::error!(address = %link.address, "not recorded: {}", token_is_withheld(peer));
+            }
+            return;
+        }
+        self.streams.insert(stream, place);
         link.stream = Some(stream);
         link.unreachable = false;
         link.session.connected(now);

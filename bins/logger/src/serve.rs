@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use dict_cli::Links;
 use dict_event_loop::Address;
+use dict_event_loop::server::access::Access;
 use dict_event_loop::server::{Server, ServerHandle, Settings};
 use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
@@ -22,12 +23,21 @@ pub(crate) struct Remote {
     /// What its sources' names get put before them.
     pub(crate) prefix: String,
     pub(crate) address: Address,
+    /// The link, for how far it is to be trusted.
+    pub(crate) link: Link,
+    /// The token to come with; empty: none.
+    pub(crate) token: String,
 }
 
 impl Remote {
     /// The hub that a link leads to.
     pub(crate) fn new(link: &Link) -> Result<Self> {
-        Ok(Self { prefix: link.options().prefix.clone(), address: dict_cli::address(link)? })
+        Ok(Self {
+            prefix: link.options().prefix.clone(),
+            address: dict_cli::address(link)?,
+            link: link.clone(),
+            token: dict_cli::token_for(link)?,
+        })
     }
 }
 
@@ -39,11 +49,21 @@ pub(crate) struct Logger {
 
 impl Logger {
     /// Binds the listeners, and takes over the timeline, which must be open for writing by nobody else.
-    pub(crate) fn new(timeline: Timeline, listen: Vec<Address>, remotes: &[Remote]) -> Result<Self> {
+    pub(crate) fn new(
+        timeline: Timeline,
+        listen: Vec<Address>,
+        access: Option<Access>,
+        remotes: &[Remote],
+    ) -> Result<Self> {
         let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
         let limits = Limits::default();
-        let settings =
-            Settings { product: product.clone(), listen, limits: limits.clone(), ..Settings::default() };
+        let settings = Settings {
+            product: product.clone(),
+            listen,
+            limits: limits.clone(),
+            access,
+            ..Settings::default()
+        };
         let mut server = Server::new(settings)?;
         let recorder = Recorder::new(&limits, timeline.positions()?);
         let waker = server.waker();
@@ -56,9 +76,7 @@ impl Logger {
             client_id: dict_event_loop::random_id(),
             limits,
         };
-        let remotes: Vec<_> =
-            remotes.iter().map(|remote| (remote.prefix.clone(), remote.address.clone())).collect();
-        let recording = Recording::new(recorder, &client, &remotes, committer.clone());
+        let recording = Recording::new(recorder, &client, remotes, committer.clone());
         server.add_party(Box::new(recording), &[])?;
         Ok(Self { server, committer })
     }

@@ -263,9 +263,14 @@ impl fmt::Display for Untold {
 /// The next dictionary that a peer watches and has not got in its newest version: of several the one whose turn is the
 /// longest ago, so that a source that changes all the time leaves room for the others.
 fn next_watched(streams: &Streams, desk: SeatId, peer: &mut Speaker) -> Option<Vec<u8>> {
+    let mirror = streams.mirror(desk)?;
+    if peer.has.len() > mirror.iter().len() {
+        // What is watched no more counts its versions anew if it comes again.
+        peer.has.retain(|name, _| mirror.get(name).is_some());
+    }
     loop {
         let sent = |name: &str| peer.has.get(name);
-        let newer = streams.mirror(desk)?.iter().filter_map(|source| {
+        let newer = mirror.iter().filter_map(|source| {
             let is_newer = sent(source.name()).is_none_or(|sent| sent.version != source.version());
             is_newer.then_some((source, source.dictionary()?))
         });
@@ -295,11 +300,11 @@ impl Dialogue for Comms {
         let desk = streams.take_seat(&self.name, &self.name);
         let watch = self.link.options().watch.clone();
         streams.with_seat(desk, |session, _| {
-            let watched = watch.map(|pattern| (pattern, Mode::Latest));
-            for (pattern, mode) in [(Pattern::all(), Mode::Messages)].into_iter().chain(watched) {
-                session.subscribe(pattern, mode, Duration::ZERO).expect("two, as long as names may be");
-            }
+            session.subscribe(Pattern::all(), Mode::Messages, Duration::ZERO).expect("it is the first")
         });
+        if let Some(pattern) = watch {
+            streams.watch(desk, pattern);
+        }
         self.desk = Some(desk);
         if let Some(server) = &self.server {
             streams.reach(0, server.clone(), Retry::Always);

@@ -70,6 +70,11 @@ pub(crate) fn seat_name(link: &Link) -> String {
     }
 }
 
+/// As whom a gateway and its peers act, where there are rules of access.
+fn identity(link: &Link) -> String {
+    link.options().identity.clone().unwrap_or_else(|| link.dialect().to_string())
+}
+
 /// The party.
 pub(crate) struct Gateway {
     streams: Streams,
@@ -78,9 +83,9 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the hub of that name.
-    pub(crate) fn new(hub: &str, mut dialogue: Box<dyn Dialogue>) -> Self {
-        let mut streams = Streams::new(hub);
+    /// A gateway to the hub of that name, for the programs of `link`.
+    pub(crate) fn new(hub: &str, link: &Link, mut dialogue: Box<dyn Dialogue>) -> Self {
+        let mut streams = Streams::new(hub, &identity(link));
         dialogue.start(&mut streams);
         Self { streams, dialogue, crowded: Complaint::default() }
     }

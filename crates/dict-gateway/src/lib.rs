@@ -17,6 +17,9 @@
 //! gateway itself is one more client: it writes the sources and watches. What could not be recorded is a gap: a source
 //! ends with its peer, and begins again after a loss that is stated.
 //!
+//! No older dialect can say who a program is. Where the hub has rules of access, whoever comes by a link acts as the identity
+//! that is named by its option `identity`, or else by its dialect: what the rules do not grant that one, no peer may do.
+//!
 //! How the peers of each dialect behave, and what that takes, stands with each module. What all of them need, streams and
 //! seats at the hub, is in `streams`; how a dictionary becomes a source, in `feed`.
 //!
@@ -67,7 +70,7 @@ pub fn listen(server: &mut Server, link: &Link) -> Result<SocketAddr, ServerErro
         Dialect::Native => return Err(unsuitable(link, "a server listens natively by itself")),
     };
     let address = address(link)?;
-    let addresses = server.add_party(Box::new(Gateway::new(server.name(), dialogue)), &[address])?;
+    let addresses = server.add_party(Box::new(Gateway::new(server.name(), link, dialogue)), &[address])?;
     Ok(addresses[0])
 }
 
@@ -89,7 +92,7 @@ pub fn connect(server: &mut Server, link: &Link) -> Result<(), ServerError> {
         }
         Dialect::Native => return Err(unsuitable(link, "a hub connects to no other hub")),
     };
-    server.add_party(Box::new(Gateway::new(server.name(), dialogue)), &[])?;
+    server.add_party(Box::new(Gateway::new(server.name(), link, dialogue)), &[])?;
     Ok(())
 }
 

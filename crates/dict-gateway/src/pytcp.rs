@@ -12,7 +12,6 @@ use dict_protocol::dialect::pytcp::{ClientEnd, ServerEnd};
 use dict_protocol::dialect::{Codec, Dialect, Incoming, Options};
 use dict_protocol::link::Link;
 use dict_protocol::mirror::Mirror;
-use dict_protocol::packet::Mode;
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::{Dictionary, Value};
@@ -96,11 +95,7 @@ impl Dialogue for Serving {
     fn start(&mut self, streams: &mut Streams) {
         let desk = streams.take_seat(&self.name, &self.name);
         let pattern = self.source.clone().map_or_else(Pattern::all, Pattern::Name);
-        streams.with_seat(desk, |session, _| {
-            session
-                .subscribe(pattern, Mode::Latest, Duration::ZERO)
-                .expect("it is the first, and a name's length")
-        });
+        streams.watch(desk, pattern);
         self.desk = Some(desk);
     }
 

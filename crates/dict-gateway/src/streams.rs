@@ -6,8 +6,10 @@ use std::time::Duration;
 use dict_event_loop::server::{Origin, StreamId, Wish};
 use dict_event_loop::{Address, Close, Retry, random_id};
 use dict_protocol::limits::Limits;
-use dict_protocol::mirror::Mirror;
-use dict_protocol::session::{Event, Session, Settings};
+use dict_protocol::mirror::{Mirror, MirrorError};
+use dict_protocol::packet::{ErrorCode, Mode};
+use dict_protocol::pattern::Pattern;
+use dict_protocol::session::{Event, Session, Settings, SubscriptionId};
 use dict_protocol::time::{Instant, Now};
 
 use crate::told::{Letter, Told};
@@ -19,6 +21,8 @@ pub(crate) struct SeatId(u32);
 /// All streams of one gateway.
 pub(crate) struct Streams {
     hub: String,
+    /// As whom its seats act.
+    identity: String,
     limits: Limits,
     seats: HashMap<SeatId, Seat>,
     /// Seats by their streams.
@@ -36,11 +40,22 @@ struct Seat {
     session: Session,
     /// The dictionaries that it watches.
     mirror: Mirror,
+    /// What it wishes to watch.
+    watches: Vec<Watch>,
+    /// What was refused on this connection for want of a right, besides watching.
+    refusals: u64,
     stream: Option<StreamId>,
     address: String,
     /// How often it was lost since the hub last accepted it.
     losses: u32,
     leaving: bool,
+}
+
+/// Sources that a seat wishes to watch.
+struct Watch {
+    pattern: Pattern,
+    /// `None` while the hub refuses it.
+    subscription: Option<SubscriptionId>,
 }
 
 /// A peer's socket.
@@ -57,11 +72,12 @@ impl Streams {
     /// At most.
     const REJOIN_MOST: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(hub: &str) -> Self {
+    pub(crate) fn new(hub: &str, identity: &str) -> Self {
         // A lab program writes a few hundred updates a second: what it is given here lasts for minutes without a logger.
         let limits = Limits { spool: 16 << 20, spool_updates: 200_000, ..Limits::default() };
         Self {
             hub: hub.to_owned(),
+            identity: identity.to_owned(),
             limits,
             seats: HashMap::new(),
             seated: HashMap::new(),
@@ -123,6 +139,8 @@ impl Streams {
         let seat = Seat {
             session: Session::new(settings),
             mirror: Mirror::new(&self.limits),
+            watches: Vec::new(),
+            refusals: 0,
             stream: None,
             address: address.to_owned(),
             losses: 0,
@@ -131,6 +149,14 @@ impl Streams {
         self.wish_to_join(id, address, Duration::ZERO);
         self.seats.insert(id, seat);
         id
+    }
+
+    /// Has a seat watch sources, for as long as it is there. What the hub refuses for want of a right is asked for again on
+    /// each new connection: there is one whenever the rights change.
+    pub(crate) fn watch(&mut self, id: SeatId, pattern: Pattern) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        seat.watches.push(Watch { pattern, subscription: None });
+        seat.ask_for_watches();
     }
 
     /// Gives a seat up, in order. Nothing that it is told afterwards matters.
@@ -167,8 +193,8 @@ impl Streams {
         id: SeatId,
         call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>)) -> R,
     ) -> Option<R> {
-        let Self { seats, told, limits, ready, .. } = self;
-        let Seat { session, mirror, stream, losses, leaving, .. } = seats.get_mut(&id)?;
+        let Self { hub, seats, told, limits, ready, .. } = self;
+        let Seat { session, mirror, watches, refusals, stream, losses, leaving, .. } = seats.get_mut(&id)?;
         let mut failure = None;
         let result = call(session, &mut |event| {
             if *leaving {
@@ -177,7 +203,11 @@ impl Streams {
             if matches!(event, Event::Connected(_)) {
                 *losses = 0;
             }
-            match mirrored(mirror, &event) {
+            let is_complete = completes(watches, &event);
+            if let Some(text) = refused(watches, refusals, &event) {
+                tracing::warn!(%hub, "the hub refuses a gateway: {text}");
+            }
+            match mirrored(mirror, &event, is_complete) {
                 // It says that there is something to look at: once is enough.
                 Ok(true) if matches!(told.back(), Some((seat, Told::Watched)) if *seat == id) => {}
                 Ok(true) => told.push_back((id, Told::Watched)),
@@ -214,7 +244,8 @@ impl Streams {
     }
 
     fn wish_to_join(&mut self, id: SeatId, address: &str, after: Duration) {
-        self.wishes.push_back(Wish::Join { place: id.0, address: address.to_owned(), after });
+        let (address, identity) = (address.to_owned(), self.identity.clone());
+        self.wishes.push_back(Wish::Join { place: id.0, address, identity, after });
     }
 
     /// When a session has something to do next.
@@ -232,10 +263,63 @@ impl Streams {
     }
 }
 
-/// Takes in what is watched; whether a dictionary is another one since.
-fn mirrored(mirror: &mut Mirror, event: &Event<'_>) -> Result<bool, dict_protocol::mirror::MirrorError> {
+impl Seat {
+    /// Asks for what it wishes to watch and has no subscription for.
+    fn ask_for_watches(&mut self) {
+        for Watch { pattern, subscription } in &mut self.watches {
+            if subscription.is_none() {
+                let asked = self.session.subscribe(pattern.clone(), Mode::Latest, Duration::ZERO);
+                *subscription = Some(asked.expect("a seat watches a thing or two, as long as names may be"));
+            }
+        }
+    }
+}
+
+/// Whether all that a seat watches was told, or nothing will be.
+fn completes(watches: &[Watch], event: &Event<'_>) -> bool {
+    let (Event::Current(ended) | Event::SubscriptionRefused { subscription: ended, .. }) = event else {
+        return false;
+    };
+    watches.iter().any(|watch| watch.subscription == Some(*ended))
+}
+
+/// What the hub refuses a seat for want of a right, in its words, if that is to be told: a program that does not know of
+/// it goes on trying, so the first refusal of a connection is.
+fn refused<'a>(watches: &mut [Watch], refusals: &mut u64, event: &Event<'a>) -> Option<&'a str> {
     match event {
-        Event::Source(source) => mirror.source(source).map(|_| false),
+        Event::SubscriptionRefused { subscription, text, .. } => {
+            let mut watches = watches.iter_mut();
+            watches.find(|watch| watch.subscription == Some(*subscription))?.subscription = None;
+            Some(text)
+        }
+        Event::Notice(error) if error.code == ErrorCode::Forbidden => {
+            *refusals += 1;
+            (*refusals == 1).then_some(error.text)
+        }
+        Event::Connected(_) => {
+            *refusals = 0;
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Takes in what is watched; whether a dictionary is another one since, or gone.
+fn mirrored(mirror: &mut Mirror, event: &Event<'_>, is_complete: bool) -> Result<bool, MirrorError> {
+    match event {
+        // What was watched on an earlier connection and is not there is not for this seat any more.
+        _ if is_complete => {
+            let before = mirror.iter().len();
+            mirror.retain(|known| known.id().is_some());
+            Ok(mirror.iter().len() < before)
+        }
+        Event::Source(source) => {
+            mirror.source(source)?;
+            if source.is_forgotten() {
+                mirror.retain(|known| known.name() != source.name);
+            }
+            Ok(source.is_forgotten())
+        }
         Event::State(state) => mirror.state(state).map(|seen| seen.is_some()),
         Event::Update(update) => mirror.update(update).map(|seen| seen.is_some()),
         Event::Disconnected { .. } => {
@@ -303,6 +387,7 @@ impl Streams {
         let id = SeatId(place);
         if let Some(seat) = self.seats.get_mut(&id) {
             seat.stream = Some(stream);
+            seat.ask_for_watches();
             self.seated.insert(stream, id);
             self.with_seat(id, |session, _| session.connected(now));
         } else {

@@ -18,10 +18,11 @@ use std::sync::Arc;
 
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::name;
-use dict_protocol::packet::{Announce, Announced, ErrorCode, Level, Outcome, Packet};
+use dict_protocol::packet::{Announce, Announced, ErrorCode, Level, Outcome, Packet, Source as SourcePacket};
 use dict_protocol::raw::RawDictionary;
 use dict_protocol::time::Now;
 
+use crate::access::Right;
 use crate::hub::{Hub, Notice};
 use crate::journal::Event;
 use crate::peers::PeerIndex;
@@ -37,6 +38,7 @@ impl Hub {
     pub(crate) fn announce(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>) {
         let verdict = name::validate(announce.source, self.config.limits.name)
             .map_err(|error| (Outcome::Name, error.to_string()))
+            .and_then(|()| self.admit_identity(from, announce))
             .and_then(|()| self.admit_number(announce))
             .and_then(|()| {
                 if announce.replay {
@@ -53,6 +55,16 @@ impl Hub {
             Ok(id) => self.accept(now, from, announce, id),
             Err((outcome, reason)) => self.answer_announce(from, announce, outcome, None, &reason),
         }
+    }
+
+    /// Whether a client may write that source at all.
+    fn admit_identity(&self, from: PeerIndex, announce: &Announce<'_>) -> Result<(), (Outcome, String)> {
+        let standing = &self.peers[from].standing;
+        if standing.permits(Right::Write, announce.source) {
+            return Ok(());
+        }
+        let text = standing.lacks(Right::Write, format_args!("source {:?}", announce.source));
+        Err((Outcome::Forbidden, text))
     }
 
     /// Whether a number may be an epoch. One far above all that a clock shows would leave no room above it for a source's
@@ -199,8 +211,9 @@ impl Hub {
         self.answer_announce(from, announce, Outcome::Accepted, Some(id), "");
         self.present(id);
         if !announce.replay {
-            let client = self.peers[from].name.clone();
-            self.journal.event(now.time, Event::Online { source: announce.source, client: &client });
+            let (client, identity) = (self.peers[from].name.clone(), self.identity(from));
+            let (client, identity) = (&*client, identity.as_deref());
+            self.journal.event(now.time, Event::Online { source: announce.source, client, identity });
         }
         // An acknowledgement that was lost with the last connection is sent again, as it stands now.
         self.sources[id].announce_ack = self.keeps(Rule::AckFollowsAnnounced);
@@ -215,7 +228,7 @@ impl Hub {
         announce: &Announce<'_>,
         id: SourceId,
     ) -> SourceId {
-        let writer_name = self.peers[from].name.clone();
+        let (writer_name, identity) = (self.peers[from].name.clone(), self.identity(from));
         if let Writer::Peer(old) = self.sources[id].writer {
             self.peers[old].writes.retain(|&written| written != id);
             if announce.replay && !self.sources[id].replay && old != from {
@@ -227,6 +240,7 @@ impl Hub {
         let source = &mut self.sources[id];
         source.writer = Writer::Peer(from);
         source.writer_name = writer_name;
+        source.identity = identity;
         if announce.replay && !source.replay {
             self.make_replay(id);
         }
@@ -235,6 +249,7 @@ impl Hub {
 
     fn add_source(&mut self, from: PeerIndex, announce: &Announce<'_>, id: SourceId) -> SourceId {
         let passes_on = self.keeps(Rule::LastIsPassedOn);
+        let identity = self.identity(from);
         let peer = &self.peers[from];
         let name: Arc<str> = announce.source.into();
         let entry = self.sources.names.entry(name.clone()).or_default();
@@ -253,6 +268,7 @@ impl Hub {
         self.sources.add(Source {
             replay: announce.replay,
             writer_name: peer.name.clone(),
+            identity,
             ..Source::new(
                 id,
                 name,
@@ -328,7 +344,9 @@ impl Hub {
     /// A writer has given up an epoch that it announced.
     pub(crate) fn given_up(&mut self, now: Now, from: PeerIndex, reference: u64, reason: &str) {
         let Ok(id) = SourceId::try_from(reference) else { return };
-        self.writer_gone(now, id, from, reason);
+        // That a source is forgotten is the hub's to say.
+        let is_hubs = [SourcePacket::WITHDRAWN, SourcePacket::FORGOTTEN].contains(&reason);
+        self.writer_gone(now, id, from, if is_hubs { "given up" } else { reason });
         self.peers[from].writes.retain(|&written| written != id);
     }
 
@@ -338,9 +356,12 @@ impl Hub {
         source.ended = true;
         source.offline = "ended".into();
         let (name, client) = (source.name.clone(), source.writer_name.clone());
+        let identity = source.identity.clone();
         self.present(id);
         if id != self.journal.source {
-            self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason: "ended" });
+            let identity = identity.as_deref();
+            let offline = Event::Offline { source: &name, client: &client, identity, reason: "ended" };
+            self.journal.event(now.time, offline);
         }
     }
 
@@ -355,7 +376,7 @@ impl Hub {
         if !was_told {
             source.offline = reason.into();
         }
-        let (replay, name) = (source.replay, source.name.clone());
+        let (replay, name, identity) = (source.replay, source.name.clone(), source.identity.clone());
         self.close_unanswered(id);
         if replay {
             // Its followers are told now: afterwards there is nothing left to tell of.
@@ -368,7 +389,9 @@ impl Hub {
         } else if !was_told {
             self.present(id);
             let client = self.peers[peer].name.clone();
-            self.journal.event(now.time, Event::Offline { source: &name, client: &client, reason });
+            let identity = identity.as_deref();
+            let offline = Event::Offline { source: &name, client: &client, identity, reason };
+            self.journal.event(now.time, offline);
         }
     }
 
@@ -380,7 +403,7 @@ impl Hub {
     }
 
     /// Forgets an epoch. Its subscribers were told that it is offline.
-    fn drop_source(&mut self, id: SourceId) {
+    pub(crate) fn drop_source(&mut self, id: SourceId) {
         self.close_resume(id);
         let Some(source) = self.sources.remove(id) else { return };
         let peers = source.watchers.iter().map(|watcher| watcher.peer);
@@ -390,7 +413,7 @@ impl Hub {
     }
 
     /// Whether followers are given an epoch of a name: not before the rests of older ones.
-    fn refresh_held(&mut self, name: &str) {
+    pub(crate) fn refresh_held(&mut self, name: &str) {
         let Some(entry) = self.sources.names.get(name) else { return };
         let Some(oldest) = entry.replays.iter().map(|&replay| self.sources[replay].epoch).min() else {
             return entry.current.into_iter().for_each(|current| self.set_held(current, false));

@@ -16,9 +16,13 @@ use dict_protocol::packet::{
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
 
+use crate::access::Right;
 use crate::hub::{Hub, Timer};
 use crate::journal::Event;
 use crate::peers::{ConnectionId, PeerIndex};
+
+/// So many clients' messages can be refused by one, where there are rules: those of the ones that sent it any last.
+const SENDERS: usize = 64;
 
 /// A request that was passed on (or that the hub answers itself, later).
 #[derive(Debug)]
@@ -135,9 +139,15 @@ impl Hub {
                 return Ok(());
             }
         };
+        if !self.peers[from].standing.permits(Right::Send, fields.to) {
+            let to = if fields.to.is_empty() { "*" } else { fields.to };
+            self.forbid(from, Right::Send, to, about, fields.id.into());
+            return Ok(());
+        }
         let to: Vec<PeerIndex> = if fields.to.is_empty() {
             self.exchange.listeners.iter().copied().filter(|&listener| listener != from).collect()
         } else if let Some(peer) = self.peers.named(fields.to) {
+            self.note_letter(from, peer);
             vec![peer]
         } else {
             let text = format!("nobody named {:?} is connected", fields.to);
@@ -159,9 +169,29 @@ impl Hub {
         Ok(())
     }
 
+    /// Notes whom a message is from that is for one client. Refusing it takes no right to send; without this, that would
+    /// be a way to tell anybody anything.
+    fn note_letter(&mut self, from: PeerIndex, to: PeerIndex) {
+        if self.access.is_none() {
+            return;
+        }
+        let sender = self.peers[from].id;
+        let letters = &mut self.peers[to].letters_from;
+        if letters.contains(&sender) {
+            return;
+        }
+        if letters.len() >= SENDERS {
+            letters.pop_front();
+        }
+        letters.push_back(sender);
+    }
+
     /// A message's receiver cannot take it: its sender is told, if it is there.
     pub(crate) fn message_refused(&mut self, now: Now, from: PeerIndex, refuse: &Refuse<'_>) {
         let Some(sender) = self.peers.named(refuse.to) else { return };
+        if self.access.is_some() && !self.peers[from].letters_from.contains(&self.peers[sender].id) {
+            return;
+        }
         let why = &refuse.text[..refuse.text.floor_char_boundary(Limits::REFUSAL)];
         let text = format!("{:?} cannot take the message: {why}", self.peers[from].name);
         let error = Error {
@@ -175,7 +205,7 @@ impl Hub {
     }
 
     /// Queues a frame for a connection; one that does not read its messages is ended.
-    fn deliver(&mut self, now: Now, to: PeerIndex, frame: &[u8]) {
+    pub(crate) fn deliver(&mut self, now: Now, to: PeerIndex, frame: &[u8]) {
         let limit = self.config.limits.every_output;
         let queued = self.peers[to].connection.output.len() + frame.len();
         if queued > limit {
@@ -239,6 +269,10 @@ impl Hub {
         } else if action.starts_with('$') {
             let text = format!("action {action:?}: names that begin with $ are the hub's");
             Some((ErrorCode::Invalid, text))
+        } else if !self.peers[from].standing.permits(Right::Handle, action) {
+            let action = if action.is_empty() { "*" } else { action };
+            let text = self.peers[from].standing.lacks(Right::Handle, format_args!("{action:?}"));
+            Some((ErrorCode::Forbidden, text))
         } else {
             None
         }
@@ -289,6 +323,8 @@ impl Hub {
         let (action, bytes) = (request.fields.action.len(), request.payload.bytes.len());
         if action > limits.name {
             Some(format!("an action of {action} bytes is over the limit of {}", limits.name))
+        } else if !peer.standing.permits(Right::Request, request.fields.action) {
+            Some(peer.standing.lacks(Right::Request, format_args!("{:?}", request.fields.action)))
         } else if peer.asked >= limits.requests {
             Some(format!("{} requests of this connection are not answered yet", limits.requests))
         } else if peer.asked > 0 && peer.asked_bytes + bytes > limits.request_bytes {

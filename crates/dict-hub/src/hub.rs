@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dict_protocol::connection::{ConnectionError, Phase};
@@ -14,6 +15,7 @@ use dict_protocol::packet::{
 };
 use dict_protocol::time::{Instant, Now};
 
+use crate::access::{Access, Right, Standing};
 use crate::exchange::Exchange;
 use crate::journal::{Event, Journal};
 use crate::peers::{ConnectionId, Due, PeerIndex, Peers};
@@ -78,6 +80,8 @@ const TIMERS: usize = 1_024;
 #[derive(Debug)]
 pub struct Hub {
     pub(crate) config: Config,
+    /// Who may do what; `None`: everybody everything.
+    pub(crate) access: Option<Access>,
     pub(crate) peers: Peers,
     pub(crate) sources: Sources,
     pub(crate) exchange: Exchange,
@@ -109,6 +113,7 @@ impl Hub {
         let mut hub = Self {
             journal: Journal::new(config.limits.clone()),
             config,
+            access: None,
             peers: Peers::default(),
             sources: Sources::default(),
             exchange: Exchange::default(),
@@ -147,6 +152,24 @@ impl Hub {
             self.watch_silence(index);
         }
         id
+    }
+
+    /// A part of the hub's own program connected, on a stream that nobody else can take: `identity` is what it acts as,
+    /// without proof. [`LOCAL`](crate::access::LOCAL) may do everything; any other may do what the [rules](Hub::set_access)
+    /// for it say, or everything as long as there are none for anybody.
+    pub fn open_local(&mut self, now: Now, address: &str, identity: &str) -> ConnectionId {
+        let id = self.open(now, address);
+        if let Some(index) = self.peers.find(id) {
+            self.peers[index].local = Some(identity.into());
+        }
+        id
+    }
+
+    /// A connection has shown a certificate that was verified, with these names in it. Says so before its greeting comes.
+    pub fn certified(&mut self, id: ConnectionId, names: Vec<String>) {
+        if let Some(index) = self.peers.find(id) {
+            self.peers[index].certified = names;
+        }
     }
 
     /// Bytes came from a connection.
@@ -364,6 +387,9 @@ impl Hub {
         let wish = if hello.name.is_empty() { "client" } else { hello.name };
         name::validate(wish, self.config.limits.name)
             .map_err(|error| ConnectionError::Rule(format!("client name {wish:?}: {error}")))?;
+        // Before it has a name: whoever is nobody here leaves no trace.
+        let standing = self.standing_of(from, hello.credentials).map_err(ConnectionError::Credentials)?;
+        self.peers[from].standing = standing;
         self.peers.name(from, wish);
         let limits = &self.config.limits;
         let heartbeat = Duration::from_millis(hello.heartbeat.into())
@@ -389,12 +415,33 @@ impl Hub {
             }),
         );
         self.watch_silence(from);
+        let identity = self.identity(from);
         let peer = &self.peers[from];
         let (client, address) = (peer.name.clone(), peer.address.clone());
-        self.journal
-            .event(now.time, Event::Opened { client: &client, address: &address, product: hello.product });
+        let (identity, product) = (identity.as_deref(), hello.product);
+        let opened = Event::Opened { client: &client, identity, address: &address, product };
+        self.journal.event(now.time, opened);
         self.notices.push_back(Notice::Opened { client, address });
         Ok(())
+    }
+
+    /// As whom a connection acts that greets with these credentials.
+    fn standing_of(&self, index: PeerIndex, credentials: &str) -> Result<Standing, String> {
+        let (access, peer) = (self.access.as_ref(), &self.peers[index]);
+        match &peer.local {
+            Some(name) => Ok(Standing::of_local(access, name)),
+            None => Standing::of_client(access, credentials, &peer.certified),
+        }
+    }
+
+    /// What a connection that was accepted is called in the rules; `None` where there are none.
+    pub(crate) fn identity(&self, index: PeerIndex) -> Option<Arc<str>> {
+        self.access.as_ref()?;
+        let peer = &self.peers[index];
+        match &peer.standing {
+            Standing::Limited(identity) => Some(identity.name.clone()),
+            Standing::Unlimited => peer.local.clone(),
+        }
     }
 
     fn ping(&mut self, now: Now, from: PeerIndex, ping: Ping) {
@@ -433,6 +480,12 @@ impl Hub {
         self.peers.send(to, &Packet::Error(Error { code, about, reference, closing: false, text }));
     }
 
+    /// Tells a connection that it has no right to something it asked for.
+    pub(crate) fn forbid(&mut self, to: PeerIndex, right: Right, name: &str, about: u8, reference: u64) {
+        let text = self.peers[to].standing.lacks(right, format_args!("{name:?}"));
+        self.refuse(to, ErrorCode::Forbidden, about, reference, &text);
+    }
+
     /// Takes a connection out of everything; what is queued for it may still be written.
     fn detach(&mut self, now: Now, index: PeerIndex, reason: &str, failed: bool) {
         let peer = &mut self.peers[index];
@@ -458,7 +511,10 @@ impl Hub {
             self.loggers_changed();
         }
         if !client.is_empty() {
-            self.journal.event(now.time, Event::Closed { client: &client, address: &address, reason });
+            let identity = self.identity(index);
+            let identity = identity.as_deref();
+            let closed = Event::Closed { client: &client, identity, address: &address, reason };
+            self.journal.event(now.time, closed);
         }
         self.notices.push_back(Notice::Closed { client, address, reason: reason.to_owned(), failed });
     }

@@ -4,7 +4,7 @@
 //!
 //! | key | its dictionary |
 //! |---|---|
-//! | `connection` | `event` (`opened` or `closed`), `client`, `address`, `product` or `reason`; or `event` (`online` or `offline`), `source`, `client`, `reason` |
+//! | `connection` | `event` (`opened` or `closed`), `client`, `address`, `product` or `reason`; or `event` (`online` or `offline`), `source`, `client`, `reason`; with rules of access also `identity` |
 //! | `message` | `from`, `to` (empty: everybody), `encoding`, `value` |
 //! | `request` | `from`, `to`, `action`, `value`, `outcome`, `result`, `duration_ns` |
 //! | `clock` | `client`, `offset_ns`, `uncertainty_ns` |
@@ -33,21 +33,25 @@ use crate::sources::{Source, SourceId, Writer};
 pub(crate) enum Event<'a> {
     Opened {
         client: &'a str,
+        identity: Option<&'a str>,
         address: &'a str,
         product: &'a str,
     },
     Closed {
         client: &'a str,
+        identity: Option<&'a str>,
         address: &'a str,
         reason: &'a str,
     },
     Online {
         source: &'a str,
         client: &'a str,
+        identity: Option<&'a str>,
     },
     Offline {
         source: &'a str,
         client: &'a str,
+        identity: Option<&'a str>,
         reason: &'a str,
     },
     Message {
@@ -84,37 +88,56 @@ impl Event<'_> {
         fn of<const N: usize>(pairs: [(&str, Value); N]) -> Dictionary {
             pairs.into_iter().collect()
         }
+        /// Says as whom a client acted, where there are rules.
+        fn named(mut details: Dictionary, identity: Option<&str>) -> Dictionary {
+            if let Some(identity) = identity {
+                details.insert("identity", identity);
+            }
+            details
+        }
         match self {
-            Self::Opened { client, address, product } => (
+            Self::Opened { client, identity, address, product } => (
                 "connection",
-                of([
-                    ("event", "opened".into()),
-                    ("client", client.into()),
-                    ("address", address.into()),
-                    ("product", product.into()),
-                ]),
+                named(
+                    of([
+                        ("event", "opened".into()),
+                        ("client", client.into()),
+                        ("address", address.into()),
+                        ("product", product.into()),
+                    ]),
+                    identity,
+                ),
             ),
-            Self::Closed { client, address, reason } => (
+            Self::Closed { client, identity, address, reason } => (
                 "connection",
-                of([
-                    ("event", "closed".into()),
-                    ("client", client.into()),
-                    ("address", address.into()),
-                    ("reason", reason.into()),
-                ]),
+                named(
+                    of([
+                        ("event", "closed".into()),
+                        ("client", client.into()),
+                        ("address", address.into()),
+                        ("reason", reason.into()),
+                    ]),
+                    identity,
+                ),
             ),
-            Self::Online { source, client } => (
+            Self::Online { source, client, identity } => (
                 "connection",
-                of([("event", "online".into()), ("source", source.into()), ("client", client.into())]),
+                named(
+                    of([("event", "online".into()), ("source", source.into()), ("client", client.into())]),
+                    identity,
+                ),
             ),
-            Self::Offline { source, client, reason } => (
+            Self::Offline { source, client, identity, reason } => (
                 "connection",
-                of([
-                    ("event", "offline".into()),
-                    ("source", source.into()),
-                    ("client", client.into()),
-                    ("reason", reason.into()),
-                ]),
+                named(
+                    of([
+                        ("event", "offline".into()),
+                        ("source", source.into()),
+                        ("client", client.into()),
+                        ("reason", reason.into()),
+                    ]),
+                    identity,
+                ),
             ),
             Self::Message { from, to, encoding, value } => (
                 "message",
@@ -417,6 +440,7 @@ impl Source {
             client_id,
             writer,
             writer_name: "".into(),
+            identity: None,
             offline: "".into(),
             ended: false,
             live: 0,

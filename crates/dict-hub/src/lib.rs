@@ -28,19 +28,23 @@
 //! |---|---|
 //! | `hub.rs` | what is given and given back; greeting, heartbeats, the end of a connection |
 //! | `peers.rs`, `sources.rs` | what is known of connections and of sources |
+//! | `access.rs` | who may do what: identities and their rights |
 //! | `announce.rs` | who writes a source: epochs, taking over, replays |
 //! | `relay.rs` | the path of an update; what a slow watcher is sent instead |
 //! | `following.rs` | loggers: positions, resuming, acknowledging |
 //! | `subscriptions.rs` | who is sent which source, and when |
 //! | `exchange.rs`, `own_actions.rs` | messages and requests; those that the hub answers itself |
+//! | `forgetting.rs` | new rules while it runs; sources that are to be known no longer |
 //! | `journal.rs` | the hub's own events as a source |
 //! | `rules.rs` | what a simulation has it break |
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod announce;
 mod exchange;
 mod following;
+mod forgetting;
 mod hub;
 mod journal;
 mod own_actions;

@@ -3,15 +3,22 @@
 //! | action | value | result |
 //! |---|---|---|
 //! | `$sources` | a pattern as text, or null | a list of `source`, `epoch`, `online`, `replay`, `writer`, `level`, `sequence`, `keys`, `reason` |
-//! | `$clients` | null | a list of `name`, `address`, `product`, `since` (ns since 1970), `writes`, `subscriptions`, `queued` (bytes) |
+//! | `$clients` | null | a list of `name`, `address`, `product`, `since` (ns since 1970), `writes`, `subscriptions`, `queued` (bytes), with rules also `identity` |
 //! | `$status` | null | `hub`, `run`, `version`, `uptime_s`, `connections`, `sources`, `requests`, `logger` |
 //! | `$note` | a text | null, once every logger has it on disk |
+//! | `$forget` | the name of a source that nobody writes | null: nothing is known of it any more |
+//!
+//! Where there are rules, `$sources` lists what the asker may read, and what it has forgotten it must have the right to
+//! write.
+
+use std::sync::Arc;
 
 use dict_protocol::packet::{Level, LoggerPresence, Status};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Now;
 use dict_protocol::value::{Dictionary, Value};
 
+use crate::access::Right;
 use crate::hub::Hub;
 use crate::journal::Event;
 use crate::peers::Peer;
@@ -25,12 +32,18 @@ impl Hub {
             "$sources" => {
                 let pattern = value.as_str().map_or_else(Pattern::all, Pattern::parse);
                 let list = self.sources.matching(&pattern);
-                let list = list.into_iter().map(|id| describe_source(&self.sources[id])).collect();
+                let standing = &self.peers[asker].standing;
+                let list = list
+                    .into_iter()
+                    .map(|id| &self.sources[id])
+                    .filter(|source| standing.permits(Right::Read, &source.name))
+                    .map(describe_source)
+                    .collect();
                 self.answer_value(now, number, Value::List(list));
             }
             "$clients" => {
                 let open = self.peers.iter().filter(|(_, peer)| peer.is_open());
-                let list = open.map(|(_, peer)| describe_client(peer)).collect();
+                let list = open.map(|(index, peer)| describe_client(peer, self.identity(index))).collect();
                 self.answer_value(now, number, Value::List(list));
             }
             "$status" => self.answer_value(now, number, self.describe_hub(now)),
@@ -46,9 +59,24 @@ impl Hub {
                 let sequence = self.journal.sequence();
                 self.journal.notes.push_back((sequence, number));
             }
+            "$forget" => {
+                let Some(name) = value.as_str() else {
+                    return self.answer_text(
+                        now,
+                        number,
+                        Status::Failed,
+                        "what is to be forgotten is a source's name",
+                    );
+                };
+                match self.forget(now, asker, name) {
+                    Ok(()) => self.answer_value(now, number, Value::Null),
+                    Err((status, text)) => self.answer_text(now, number, status, &text),
+                }
+            }
             _ => {
-                let text =
-                    format!("the hub has no action {action:?}; it has $sources, $clients, $status, $note");
+                let text = format!(
+                    "the hub has no action {action:?}; it has $sources, $clients, $status, $note, $forget"
+                );
                 self.answer_text(now, number, Status::NoHandler, &text);
             }
         }
@@ -97,8 +125,10 @@ fn describe_source(source: &Source) -> Value {
     ])
 }
 
-fn describe_client(peer: &Peer) -> Value {
-    dictionary([
+/// With its identity, where there are rules.
+fn describe_client(peer: &Peer, identity: Option<Arc<str>>) -> Value {
+    let identity = identity.map(|identity| ("identity".to_owned(), Value::from(&*identity)));
+    let known: [(&str, Value); 7] = [
         ("name", (&*peer.name).into()),
         ("address", (&*peer.address).into()),
         ("product", (&*peer.product).into()),
@@ -106,7 +136,9 @@ fn describe_client(peer: &Peer) -> Value {
         ("writes", (peer.writes.len() as u64).into()),
         ("subscriptions", (peer.subscriptions.len() as u64).into()),
         ("queued", (peer.connection.output.len() as u64).into()),
-    ])
+    ];
+    let known = known.into_iter().map(|(key, value)| (key.to_owned(), value));
+    Value::Dictionary(known.chain(identity).collect())
 }
 
 fn dictionary<const N: usize>(pairs: [(&str, Value); N]) -> Value {

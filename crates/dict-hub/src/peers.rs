@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 use dict_protocol::connection::{Connection, Phase, Role};
 use dict_protocol::decoder::Decoder;
@@ -10,6 +11,7 @@ use dict_protocol::packet::{Mode, Packet};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now, Time};
 
+use crate::access::Standing;
 use crate::sources::SourceId;
 
 /// A connection of this hub. Never used again for another one.
@@ -71,6 +73,14 @@ pub(crate) struct Peer {
     pub(crate) client_id: [u8; 16],
     pub(crate) name: Box<str>,
     pub(crate) product: Box<str>,
+    /// A local stream's identity: it need not prove it.
+    pub(crate) local: Option<Arc<str>>,
+    /// The names in the certificate that it showed.
+    pub(crate) certified: Vec<String>,
+    /// As whom it acts, once it was accepted.
+    pub(crate) standing: Standing,
+    /// The clients that sent it messages last, of which it may refuse some.
+    pub(crate) letters_from: VecDeque<ConnectionId>,
     /// The hub's clock less the client's, nanoseconds, and how far that may be off.
     pub(crate) offset: i64,
     pub(crate) uncertainty: Option<u64>,
@@ -142,6 +152,10 @@ impl Peers {
             client_id: [0; 16],
             name: "".into(),
             product: "".into(),
+            local: None,
+            certified: Vec::new(),
+            standing: Standing::default(),
+            letters_from: VecDeque::new(),
             offset: 0,
             uncertainty: None,
             subscriptions: Vec::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dict_protocol::change;
 use dict_protocol::decoder::Decoder;
 use dict_protocol::encoding::messagepack;
-use dict_protocol::frame::Encoding;
+use dict_protocol::frame::{Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::Mirror;
 use dict_protocol::packet::{
@@ -20,6 +20,7 @@ use dict_protocol::properties::Choices;
 use dict_protocol::record::{GapReason, Stamp};
 use dict_protocol::time::Now;
 
+use crate::access::{Access, Identity, Rights, TokenHash};
 use crate::{Config, ConnectionId, Hub};
 
 const NAMES: [&str; 6] = ["a", "b", "a/b", "a/c", "$hub/lab", ""];
@@ -27,7 +28,8 @@ const ACTIONS: [&str; 6] = ["", "zero", "$sources", "$status", "$note", "$other"
 
 /// Whatever connections send, in whatever order and pace, and however slowly they read: the hub does not panic, what it
 /// sends are packets that a hub may send, no output passes its limit, and a watcher that in the end has read everything
-/// holds the dictionaries that a new watcher is told.
+/// holds the dictionaries that a new watcher is told, as far as the rules let it. The rules change meanwhile, and sources are
+/// forgotten; nobody is told of one that it may not read.
 ///
 /// The bytes choose the operations.
 ///
@@ -45,8 +47,35 @@ pub fn hub_operations(bytes: &[u8]) {
     lab.compare_with_a_new_watcher();
 }
 
+/// Nobody, and two identities, by their tokens: the first may do everything.
+const TOKENS: [&str; 3] = ["", "root", "other"];
+
+/// What the other identity may read and write under each of some rules.
+const RULES: [&[&str]; 3] = [&[], &["a/"], &["a/", "b"]];
+
+fn access(rules: usize) -> Access {
+    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text)).collect::<Vec<_>>();
+    let identity = |name: &str, read: &[&str], rest: &[&str]| Identity {
+        name: name.into(),
+        token: Some(TokenHash::of(name)),
+        certificate: None,
+        rights: Rights {
+            read: patterns(read),
+            write: patterns(read),
+            log: patterns(rest),
+            handle: patterns(rest),
+            request: patterns(rest),
+            send: patterns(rest),
+        },
+    };
+    let all = &["*", "$*"];
+    Access::new([identity("root", all, all), identity("other", RULES[rules], &[])]).expect("they differ")
+}
+
 /// A hub and its connections.
 struct Lab {
+    /// Which rules hold; `None`: none.
+    rules: Option<usize>,
     hub: Hub,
     now: Now,
     peers: Vec<Peer>,
@@ -56,6 +85,8 @@ struct Lab {
 /// A connection, from outside.
 struct Peer {
     id: ConnectionId,
+    /// By its place in `TOKENS`.
+    who: usize,
     decoder: Decoder,
     mirror: Mirror,
     /// By their numbers.
@@ -90,12 +121,16 @@ impl Lab {
     fn new() -> Self {
         let now = Now::default();
         let config = Config { name: "lab".into(), run: 7, product: "properties".into(), limits: limits() };
-        Self { hub: Hub::new(config, now), now, peers: Vec::new(), next_subscription: 0 }
+        Self { rules: None, hub: Hub::new(config, now), now, peers: Vec::new(), next_subscription: 0 }
     }
 
     fn operate(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(12) {
-            0 => self.open(choices.byte()),
+        match choices.below(13) {
+            0 => {
+                let client = choices.byte();
+                self.open(client, usize::from(client / 6 % 3));
+            }
+            12 => self.set_rules(choices),
             1 => {
                 let count = usize::from(choices.byte()) * 16;
                 self.with_peer(choices, |lab, peer, _| lab.read(peer, count));
@@ -124,18 +159,18 @@ impl Lab {
         operate: impl FnOnce(&mut Self, usize, &mut Choices<'_>),
     ) {
         if self.peers.is_empty() {
-            self.open(0);
+            self.open(0, 1);
         }
         let peer = usize::from(choices.byte()) % self.peers.len();
         operate(self, peer, choices);
     }
 
     /// A client connects and greets.
-    fn open(&mut self, client: u8) {
+    fn open(&mut self, client: u8, who: usize) {
         let id = self.hub.open(self.now, "192.0.2.1:1000");
         let mirror = Mirror::new(&limits());
         let (decoder, subscriptions) = (Decoder::new(u32::MAX), HashMap::new());
-        self.peers.push(Peer { id, decoder, mirror, subscriptions, writes: Vec::new(), ended: false });
+        self.peers.push(Peer { id, who, decoder, mirror, subscriptions, writes: Vec::new(), ended: false });
         self.send(
             self.peers.len() - 1,
             &Packet::Hello(Hello {
@@ -147,9 +182,25 @@ impl Lab {
                 heartbeat: 0,
                 name: ["x", "y"][usize::from(client) % 2],
                 product: "properties",
-                credentials: "",
+                credentials: TOKENS[who],
             }),
         );
+    }
+
+    fn set_rules(&mut self, choices: &mut Choices<'_>) {
+        self.rules = Some(usize::from(choices.below(4))).filter(|&rules| rules < RULES.len());
+        self.hub.set_access(self.now, self.rules.map(access));
+    }
+
+    /// Whether the rules let a connection read a source.
+    fn may_read(&self, who: usize, name: &str) -> bool {
+        match (self.rules, who) {
+            (None, _) | (_, 1) => true,
+            (Some(_), 0) => false,
+            (Some(rules), _) => {
+                RULES[rules].iter().any(|text| name == *text || text.ends_with('/') && name.starts_with(text))
+            }
+        }
     }
 
     fn send(&mut self, peer: usize, packet: &Packet<'_>) {
@@ -290,7 +341,15 @@ impl Lab {
         let name = |choice: u8| ["", "x", "y", "nobody"][usize::from(choice)];
         let payload = Payload { encoding: Encoding::Text, bytes: choices.some_bytes(40) };
         let id = choices.below(4).into();
-        match choices.below(4) {
+        match choices.below(5) {
+            4 => {
+                let payload = Payload {
+                    encoding: Encoding::Text,
+                    bytes: NAMES[usize::from(choices.below(6))].as_bytes(),
+                };
+                let fields = RequestFields { id, deadline: 100, action: "$forget", to: "", from: "" };
+                self.send(peer, &Packet::Request(Request { fields, payload }));
+            }
             0 => {
                 let fields = MessageFields { id, to: name(choices.below(4)), from: "" };
                 self.send(peer, &Packet::Message(Message { fields, payload }));
@@ -326,7 +385,7 @@ impl Lab {
     /// A connection reads `count` bytes, as far as there are so many.
     fn read(&mut self, peer: usize, count: usize) {
         let Self { hub, peers, .. } = self;
-        let Peer { id, decoder, mirror, subscriptions, writes, ended } = &mut peers[peer];
+        let Peer { id, decoder, mirror, subscriptions, writes, ended, .. } = &mut peers[peer];
         let output = hub.output(*id);
         let count = count.min(output.len());
         let mut bytes = &output[..count];
@@ -342,6 +401,11 @@ impl Lab {
                     if error.code == ErrorCode::TooSlow || error.code == ErrorCode::Limit =>
                 {
                     *ended |= error.closing;
+                    subscriptions.remove(&u32::try_from(error.reference).unwrap_or(u32::MAX));
+                }
+                Packet::Error(error)
+                    if error.code == ErrorCode::Forbidden && error.about == Kind::Subscribe as u8 =>
+                {
                     subscriptions.remove(&u32::try_from(error.reference).unwrap_or(u32::MAX));
                 }
                 Packet::Error(error) => *ended |= error.closing,
@@ -380,7 +444,7 @@ impl Lab {
             let first = self.peers.remove(0);
             self.hub.closed(self.now, first.id, "gone");
         }
-        self.open(0);
+        self.open(0, 1);
         let new = self.peers.len() - 1;
         for (id, pattern) in [(0, ""), (1, "$")] {
             let subscribe = Subscribe { id, mode: Mode::Latest, prefix: true, interval: 0, pattern };
@@ -390,6 +454,11 @@ impl Lab {
         let (new, others) = self.peers.split_last().expect("it was just opened");
         for peer in others.iter().filter(|peer| !peer.ended && !self.hub.is_ended(peer.id)) {
             for source in new.mirror.iter() {
+                if !self.may_read(peer.who, source.name()) {
+                    let told = peer.mirror.get(source.name()).is_some_and(|told| told.id().is_some());
+                    assert!(!told, "{} was told of {}", TOKENS[peer.who], source.name());
+                    continue;
+                }
                 let modes = peer.subscriptions.values().filter(|(pattern, _)| pattern.matches(source.name()));
                 let modes: Vec<_> =
                     modes.map(|(_, mode)| *mode).filter(|mode| *mode != Mode::Messages).collect();

@@ -123,6 +123,8 @@ pub(crate) struct Source {
     pub(crate) writer: Writer,
     /// The name of the client that writes it, or wrote it last.
     pub(crate) writer_name: Box<str>,
+    /// As whom that client wrote; `None` where there were no rules.
+    pub(crate) identity: Option<Arc<str>>,
     /// Why nobody writes it.
     pub(crate) offline: Box<str>,
     /// Its End was applied: nothing follows, though followers may still be sent what they lack.

@@ -10,6 +10,7 @@ use dict_protocol::packet::{Current, ErrorCode, Mode, Packet, Subscribe};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now};
 
+use crate::access::Right;
 use crate::hub::Hub;
 use crate::peers::{Due, Peer, PeerIndex, Subscription};
 use crate::sources::{Follower, Pending, SourceId, Watcher};
@@ -31,6 +32,12 @@ impl Hub {
         }
         let text = subscribe.pattern.to_owned();
         let pattern = if subscribe.prefix { Pattern::Prefix(text) } else { Pattern::Name(text) };
+        let right = right_for(subscribe.mode);
+        if right.is_some_and(|right| !self.peers[from].standing.permits_some(right, &pattern)) {
+            let text = pattern.to_string();
+            let right = right.unwrap_or(Right::Read);
+            return self.forbid(from, right, &text, ABOUT_SUBSCRIBE, subscribe.id.into());
+        }
         let matching = match subscribe.mode {
             Mode::Messages => Vec::new(),
             _ => self.sources.matching(&pattern),
@@ -44,7 +51,9 @@ impl Hub {
             self.loggers_changed();
         }
         for id in matching {
-            self.join(now.instant, id, from, mode, interval);
+            if self.may_join(id, from, mode) {
+                self.join(now.instant, id, from, mode, interval);
+            }
         }
         self.owe(from, Due::Current(subscribe.id));
     }
@@ -122,6 +131,12 @@ impl Hub {
         }
     }
 
+    /// Whether a connection has the right to a source in that mode.
+    fn may_join(&self, id: SourceId, peer: PeerIndex, mode: Mode) -> bool {
+        let name = self.sources.peek(id).map_or("", |source| &source.name);
+        right_for(mode).is_none_or(|right| self.peers[peer].standing.permits(right, name))
+    }
+
     /// How a connection's subscriptions together want a source: durable over every over latest, the least interval.
     fn wanted(&self, id: SourceId, peer: PeerIndex) -> Option<(Mode, u32)> {
         let source = self.sources.peek(id)?;
@@ -136,6 +151,7 @@ impl Hub {
             .filter(|subscription| subscription.mode != Mode::Messages)
             .filter(|subscription| subscription.mode == Mode::Durable || !source.replay)
             .filter(|subscription| subscription.pattern.matches(&source.name))
+            .filter(|subscription| self.may_join(id, peer, subscription.mode))
             .map(|subscription| (subscription.mode, subscription.interval))
             .reduce(|a, b| match rank(a.0).cmp(&rank(b.0)) {
                 std::cmp::Ordering::Less => b,
@@ -262,5 +278,14 @@ impl Hub {
                 Some(Due::Source(id)) => self.feed_source(now, peer, id),
             }
         }
+    }
+}
+
+/// What somebody has to have the right to that subscribes in a mode. Messages to everybody come to whoever is accepted.
+fn right_for(mode: Mode) -> Option<Right> {
+    match mode {
+        Mode::Latest | Mode::Every => Some(Right::Read),
+        Mode::Durable => Some(Right::Log),
+        Mode::Messages => None,
     }
 }

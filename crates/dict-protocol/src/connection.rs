@@ -197,6 +197,12 @@ pub enum ConnectionError {
     /// A packet broke a rule of the protocol.
     #[error("{0}")]
     Rule(String),
+    /// The other is nobody that this side knows.
+    #[error("{0}")]
+    Credentials(String),
+    /// What the other was accepted for is not permitted any more.
+    #[error("{0}")]
+    Forbidden(String),
     /// It was closed on this side, or lost.
     #[error("{reason}")]
     Closed {
@@ -220,6 +226,8 @@ impl ConnectionError {
             Self::Frame { error: FrameError::Length { .. }, .. } | Self::Limit { .. } => ErrorCode::Limit,
             Self::Silent { .. } => ErrorCode::Silence,
             Self::Version { .. } => ErrorCode::Version,
+            Self::Credentials(_) => ErrorCode::Credentials,
+            Self::Forbidden(_) => ErrorCode::Forbidden,
             _ => ErrorCode::Protocol,
         }
     }

@@ -9,6 +9,9 @@
 //! | State at `s` | taken if `s` is not before what is held | taken | ignored |
 //! | Update `s` | taken if `s` is after what is held | taken, onto an empty dictionary | ignored |
 //!
+//! A Source that says that its hub has forgotten it leaves the dictionary as it is; what comes of the name after counts, as
+//! on a new connection.
+//!
 //! That holds within a connection. On a new one the first epoch told of counts, whatever it is: a hub that was restarted
 //! may know less of epochs than this watcher, and what it says is the source now.
 //!
@@ -49,6 +52,8 @@ pub struct Mirrored {
     writer: String,
     reason: String,
     held: Option<Held>,
+    /// The hub has forgotten what is held: no update follows it.
+    forgotten: bool,
     dictionary: Dictionary,
     version: u64,
 }
@@ -196,6 +201,11 @@ impl Mirror {
             self.by_id.remove(&old);
         }
         self.by_id.insert(source.id, place);
+        if source.is_forgotten() {
+            self.by_id.remove(&source.id);
+            mirrored.id = None;
+            mirrored.forgotten = true;
+        }
         mirrored.epoch = source.epoch;
         mirrored.online = source.online;
         replace(&mut mirrored.writer, source.writer);
@@ -290,6 +300,7 @@ impl Mirror {
             writer: String::new(),
             reason: String::new(),
             held: None,
+            forgotten: false,
             dictionary: Dictionary::new(),
             version: 0,
         });
@@ -301,7 +312,7 @@ impl Mirror {
 impl Mirrored {
     /// The last update held of the epoch that was told of.
     fn sequence(&self) -> Option<u64> {
-        self.held.filter(|held| held.epoch == self.epoch).map(|held| held.sequence)
+        self.held.filter(|held| held.epoch == self.epoch && !self.forgotten).map(|held| held.sequence)
     }
 
     /// The updates in whose place `state` stands, as far as this watcher might have seen them.
@@ -319,6 +330,7 @@ impl Mirrored {
 
     fn hold(&mut self, sequence: u64, stamp: Stamp, changed: bool) {
         self.held = Some(Held { epoch: self.epoch, sequence, stamp });
+        self.forgotten = false;
         self.version += u64::from(changed);
     }
 }
@@ -438,6 +450,24 @@ mod tests {
         assert_eq!(n(&mirror), Some(4), "the old dictionary stays until there is a newer");
         assert_eq!(state(&mut mirror, 1, 2, 2), Some(Some(1..=2)));
         assert_eq!(mirror.get("a").unwrap().position(), Some((9, 2)));
+    }
+
+    #[test]
+    fn what_comes_of_a_forgotten_source_counts_whatever_it_is() {
+        let mut mirror = mirror();
+        assert_eq!(state(&mut mirror, 1, 4, 4), Some(None));
+        let gone = Source { online: false, reason: Source::FORGOTTEN, ..source(1, 10) };
+        mirror.source(&gone).unwrap().unwrap();
+        let told = mirror.get("a").unwrap();
+        assert_eq!((told.is_online(), told.id(), told.reason()), (false, None, "forgotten"));
+        assert_eq!(n(&mirror), Some(4), "what is held stays");
+        assert_eq!(update(&mut mirror, 1, 5, 5), None, "its number means nothing");
+        mirror.source(&source(2, 10)).unwrap().unwrap();
+        assert_eq!(state(&mut mirror, 2, 1, 1), Some(None));
+        mirror.source(&Source { reason: Source::WITHDRAWN, ..gone }).unwrap();
+        mirror.source(&source(3, 9)).unwrap().unwrap();
+        assert_eq!(update(&mut mirror, 3, 1, 7), Some(None));
+        assert_eq!(mirror.get("a").unwrap().position(), Some((9, 1)));
     }
 
     #[test]

@@ -27,7 +27,11 @@ fn known(sort: &str, fields: &Fields<'_>) -> Option<Content> {
             address: fields.text("address")?,
             product: fields.text("product")?,
             source: fields.text("source")?,
-            reason: fields.text("reason")?,
+            // Who comes has no reason, but where there are rights an identity.
+            reason: match (fields.text("reason")?, fields.text("identity")?) {
+                (None, Some(identity)) => Some(format!("identity {identity}")),
+                (reason, _) => reason,
+            },
         }),
         "message" => Content::Message(Message {
             from: fields.text("from")?,
@@ -98,6 +102,19 @@ pub(crate) fn gap(source: Arc<str>, epoch: u64, sequence: u64, kind: RecordKind,
 mod tests {
     use super::*;
     use dict_protocol::dictionary;
+
+    #[test]
+    fn who_comes_has_an_identity_for_a_reason() {
+        let of = |fields: Dictionary| match content("connection", &fields.into()) {
+            Content::Connection(connection) => connection.reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(dictionary! { "event" => "opened" }), None);
+        let identity = Some("identity bench1".to_owned());
+        assert_eq!(of(dictionary! { "event" => "opened", "identity" => "bench1" }), identity);
+        let closed = dictionary! { "event" => "closed", "identity" => "bench1", "reason" => "done" };
+        assert_eq!(of(closed), Some("done".to_owned()));
+    }
 
     #[test]
     fn an_event_that_is_not_understood_loses_nothing() {

@@ -129,7 +129,7 @@ pub struct Connection {
     pub product: Option<String>,
     /// The source, if it is about one.
     pub source: Option<String>,
-    /// Why.
+    /// Why; of one that came, where its hub has rules of access: `identity` and as whom.
     pub reason: Option<String>,
 }
 

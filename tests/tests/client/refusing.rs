@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dict_event_loop::Close;
+use dict_event_loop::server::access::LOCAL;
 use dict_event_loop::server::{Origin, Party, Server, Settings, StreamId, Wish};
 use dict_protocol::limits::Limits;
 use dict_protocol::session::{self, Event, Session};
@@ -20,7 +21,12 @@ struct Deaf {
 
 impl Deaf {
     fn new() -> Self {
-        let wish = Wish::Join { place: 0, address: "here".to_owned(), after: Duration::ZERO };
+        let wish = Wish::Join {
+            place: 0,
+            address: "here".to_owned(),
+            identity: LOCAL.to_owned(),
+            after: Duration::ZERO,
+        };
         let session = Session::new(session::Settings {
             name: "deaf".to_owned(),
             product: "test".to_owned(),

@@ -40,6 +40,11 @@ impl Lab {
     /// A client that has greeted and was welcomed.
     pub(super) fn client(&mut self, name: &str, client_id: u8) -> Client {
         let id = self.hub.open(self.now, "192.0.2.1:1000");
+        self.greet(id, name, client_id, "")
+    }
+
+    /// A client that greets with credentials on a connection that was opened, and is welcomed.
+    pub(super) fn greet(&mut self, id: ConnectionId, name: &str, client_id: u8, credentials: &str) -> Client {
         let mut client = Client { id, decoder: Decoder::new(1 << 24), inbox: Default::default() };
         self.send(
             &client,
@@ -52,7 +57,7 @@ impl Lab {
                 heartbeat: 0,
                 name,
                 product: "test",
-                credentials: "",
+                credentials,
             }),
         );
         self.turn();

@@ -1,6 +1,7 @@
 //! The hub's rules, packet by packet.
 
 mod abuse;
+mod access;
 mod exchange;
 mod lab;
 mod losses;

@@ -44,10 +44,11 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Those of `dict-server`: none.
-    pub const SERVER: Self = Self { texts: &[], flags: &[] };
+    /// Those of `dict-server`.
+    pub const SERVER: Self = Self { texts: &["access"], flags: &[] };
     /// Those of `logger`.
-    pub const LOGGER: Self = Self { texts: &["timeline", "rotate", "keep"], flags: &["demo", "quiet"] };
+    pub const LOGGER: Self =
+        Self { texts: &["timeline", "rotate", "keep", "access"], flags: &["demo", "quiet"] };
 }
 
 /// What a file says.
@@ -102,9 +103,9 @@ impl Config {
 }
 
 /// A file that was read.
-struct File<'a> {
-    name: String,
-    text: &'a str,
+pub(crate) struct File<'a> {
+    pub(crate) name: String,
+    pub(crate) text: &'a str,
 }
 
 impl File<'_> {
@@ -117,12 +118,12 @@ impl File<'_> {
     }
 
     /// The line of a byte, counted from 1.
-    fn line(&self, offset: usize) -> usize {
+    pub(crate) fn line(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }
 
     /// An error in a line.
-    fn wrong(&self, line: usize, text: impl fmt::Display) -> anyhow::Error {
+    pub(crate) fn wrong(&self, line: usize, text: impl fmt::Display) -> anyhow::Error {
         UsageError(format!("{}, line {line}: {text}", self.name)).into()
     }
 }

@@ -1,6 +1,7 @@
 //! Making a client.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -21,12 +22,14 @@ use crate::address::Address;
 use crate::application::Retry;
 use crate::event_loop::EventLoop;
 use crate::identity::random_id;
+use crate::secret::read_token;
 
 /// Says who a client is before it connects.
 pub struct Builder {
     name: String,
     product: String,
     credentials: String,
+    token_file: Option<PathBuf>,
     client_id: Option<[u8; 16]>,
     limits: Limits,
     patience: Duration,
@@ -42,6 +45,7 @@ impl Default for Builder {
             name: program_name(),
             product: concat!("dictwire ", env!("CARGO_PKG_VERSION")).to_owned(),
             credentials: String::new(),
+            token_file: None,
             client_id: None,
             limits: Limits::default(),
             patience: Duration::from_secs(5),
@@ -67,10 +71,19 @@ impl Builder {
         self
     }
 
-    /// Who it says it is, where the hub asks.
+    /// The token that says who it is, where the hub asks. It is not sent to another machine where it is not encrypted,
+    /// unless the link has the option `insecure-token=true`. A link's option `token-file` counts instead of this.
     #[must_use]
     pub fn credentials(mut self, credentials: impl Into<String>) -> Self {
         self.credentials = credentials.into();
+        self
+    }
+
+    /// As [`Builder::credentials`], with what the file holds when the client is made; on Unix nobody else may be able to
+    /// read it.
+    #[must_use]
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.token_file = Some(path.into());
         self
     }
 
@@ -171,14 +184,14 @@ impl Builder {
             return Err(ConnectError::Prefix { prefix: prefix.clone() });
         }
         let address = Address::new(link.host(), link.port())?;
-        let client_id = self.client_id.unwrap_or_else(random_id);
-        let settings = Settings {
-            name: self.name,
-            product: self.product,
-            credentials: self.credentials,
-            client_id,
-            limits: self.limits,
+        let token_file = link.options().token_file.as_ref().map(PathBuf::from).or(self.token_file);
+        let credentials = match token_file {
+            Some(path) => read_token(&path).map_err(Arc::new)?,
+            None => self.credentials,
         };
+        let client_id = self.client_id.unwrap_or_else(random_id);
+        let settings =
+            Settings { name: self.name, product: self.product, credentials, client_id, limits: self.limits };
         let (session, store) = match self.opening {
             None => (Session::new(settings), None),
             Some(open) => {
@@ -193,7 +206,7 @@ impl Builder {
             state.inbox.register(callback);
         }
         drop(state);
-        let driving = drive(event_loop, &shared, &address, self.retry)?;
+        let driving = drive(event_loop, &shared, &link, &address, self.retry)?;
         let dispatching = dispatch_jobs(&shared)?;
         let threads = Mutex::new(Some(Threads { driving, dispatching }));
         Ok(Client { inner: Arc::new(Inner { shared, threads }) })
@@ -204,11 +217,12 @@ impl Builder {
 fn drive(
     mut event_loop: EventLoop,
     shared: &Arc<Shared>,
+    link: &Link,
     address: &Address,
     retry: Retry,
 ) -> Result<JoinHandle<()>, ConnectError> {
-    let link = event_loop.io().connect(address, retry);
-    let driver = Driver::new(shared.clone(), link, retry == Retry::Always);
+    let id = event_loop.io().connect(address, retry);
+    let driver = Driver::new(shared.clone(), link.clone(), id, retry == Retry::Always);
     let shared = shared.clone();
     spawn("dictwire", move || {
         if let Err(error) = event_loop.run(driver) {

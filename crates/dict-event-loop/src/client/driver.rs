@@ -6,20 +6,27 @@ use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
+use dict_protocol::link::Link;
 use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
 use super::ClientClosed;
+use super::error::ConnectError;
 use super::shared::{Shared, Stage, State};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;
 use crate::io::Io;
+use crate::secret::may_send_token;
 use crate::token::Token;
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
+    /// Where it leads, as it was written.
+    to: Link,
     link: LinkId,
+    /// Why nothing was said to whoever was reached.
+    withheld: Option<ConnectError>,
     token: Option<Token>,
     /// What is being written, taken out of the session.
     outgoing: Vec<u8>,
@@ -31,8 +38,18 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(shared: Arc<Shared>, link: LinkId, reconnects: bool) -> Self {
-        Self { shared, link, token: None, outgoing: Vec::new(), written: 0, reconnects, ending: false }
+    pub(super) fn new(shared: Arc<Shared>, to: Link, link: LinkId, reconnects: bool) -> Self {
+        Self {
+            shared,
+            to,
+            link,
+            withheld: None,
+            token: None,
+            outgoing: Vec::new(),
+            written: 0,
+            reconnects,
+            ending: false,
+        }
     }
 
     /// Lends the session and the inbox to `operation`, and tells everybody what came of it.
@@ -116,10 +133,16 @@ impl Driver {
 }
 
 impl Application for Driver {
-    fn opened(&mut self, io: &mut Io<'_>, token: Token, _via: Via, _peer: SocketAddr) {
+    fn opened(&mut self, io: &mut Io<'_>, token: Token, _via: Via, peer: SocketAddr) {
         self.token = Some(token);
         self.outgoing.clear();
         self.written = 0;
+        let has_token = !self.shared.lock().session.settings().credentials.is_empty();
+        if has_token && !may_send_token(&self.to, peer) {
+            self.withheld = Some(ConnectError::TokenWithheld { peer });
+            io.close(token, Close::Now);
+            return;
+        }
         let now = io.now();
         self.with_session(io, |state| state.session.connected(now));
     }
@@ -167,10 +190,11 @@ impl Application for Driver {
             Closed::Failed(error) => format!("the connection was lost: {error}"),
             Closed::Asked { .. } => "the connection was closed".to_owned(),
         };
+        let withheld = self.withheld.take();
         self.with_session(io, |state| {
             let State { session, inbox, failure, .. } = state;
             session.disconnected(&reason, &mut |event| inbox.take(&event));
-            failure.clone_from(&inbox.ended);
+            *failure = withheld.or_else(|| inbox.ended.clone());
             inbox.changed = true;
             state.loop_looks = false;
         });

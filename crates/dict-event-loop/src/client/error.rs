@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use dict_protocol::writer::{PublishError, Refusal};
 use thiserror::Error;
 
 use crate::error::{AddressError, LinkError, LoopError};
+use crate::secret::{TokenError, token_is_withheld};
 
 /// Why a client takes no more calls.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -57,6 +59,15 @@ pub enum ConnectError {
     Prefix {
         /// What was given.
         prefix: String,
+    },
+    /// There is no token in the file that is to hold it.
+    #[error(transparent)]
+    Token(#[from] Arc<TokenError>),
+    /// The token would travel in the clear.
+    #[error("{}", token_is_withheld(peer))]
+    TokenWithheld {
+        /// Who was reached.
+        peer: SocketAddr,
     },
     /// The spool's file cannot be used.
     #[cfg(feature = "spool")]

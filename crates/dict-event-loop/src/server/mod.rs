@@ -21,14 +21,18 @@ mod tests;
 mod wishes;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dict_hub::{Config, Hub};
 use dict_protocol::limits::Limits;
 use dict_protocol::time::Time;
 
+pub use dict_hub::access;
+
 pub use self::party::{Manner, Origin, Party, StreamId, Wish};
+
+use self::access::Access;
 
 use self::node::Node;
 use crate::address::Address;
@@ -50,6 +54,8 @@ pub struct Settings {
     pub listen: Vec<Address>,
     /// What it takes at most.
     pub limits: Limits,
+    /// Who may do what; `None`: everybody everything.
+    pub access: Option<Access>,
 }
 
 /// Why a server could not start, or had to end.
@@ -75,17 +81,28 @@ pub struct Server {
     handle: ServerHandle,
 }
 
-/// Stops a server from another thread, or from a signal handler's.
+/// Stops a server, or gives it new rules, from another thread; stopping also from a signal handler's.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     stop: Arc<AtomicBool>,
+    access: NewAccess,
     waker: Waker,
 }
+
+/// Rules that are to hold from the server's next turn on.
+type NewAccess = Arc<Mutex<Option<Access>>>;
 
 impl ServerHandle {
     /// Ends the server in order: nothing more is taken in, loggers get what came, everybody is told.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Says who may do what from now on. What that takes away ends at once: connections whose identity is not exactly what
+    /// it was are ended (they may connect again), sources that were written by somebody who may not are forgotten.
+    pub fn set_access(&self, access: Access) {
+        *self.access.lock().unwrap_or_else(PoisonError::into_inner) = Some(access);
         self.waker.wake();
     }
 }
@@ -107,12 +124,14 @@ impl Server {
             product: settings.product,
             limits: settings.limits,
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut node = Node::new(Hub::new(config, now), stop.clone());
+        let mut hub = Hub::new(config, now);
+        hub.set_access(now, settings.access);
+        let (stop, access) = (Arc::new(AtomicBool::new(false)), NewAccess::default());
+        let mut node = Node::new(hub, stop.clone(), access.clone());
         for listener in listeners {
             node.listens(listener);
         }
-        let handle = ServerHandle { stop, waker: event_loop.waker() };
+        let handle = ServerHandle { stop, access, waker: event_loop.waker() };
         Ok(Self { event_loop, node, addresses, handle })
     }
 

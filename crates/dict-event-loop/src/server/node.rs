@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dict_hub::{ConnectionId, Hub, Notice};
 use dict_protocol::time::Instant;
 
+use super::NewAccess;
 use super::party::{Manner, Origin, Party, StreamId};
 use super::stage::Stage;
 use super::wishes::{Joining, Reaching};
@@ -62,11 +63,12 @@ pub(super) struct Node {
     next_stream: u64,
     pub(super) stage: Stage,
     pub(super) stop: Arc<AtomicBool>,
+    access: NewAccess,
     pub(super) failure: Option<String>,
 }
 
 impl Node {
-    pub(super) fn new(hub: Hub, stop: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(hub: Hub, stop: Arc<AtomicBool>, access: NewAccess) -> Self {
         Self {
             hub,
             owners: HashMap::new(),
@@ -81,6 +83,7 @@ impl Node {
             next_stream: 0,
             stage: Stage::Running,
             stop,
+            access,
             failure: None,
         }
     }
@@ -250,6 +253,10 @@ impl Application for Node {
     }
 
     fn woken(&mut self, io: &mut Io<'_>) {
+        let access = self.access.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if access.is_some() {
+            self.hub.set_access(io.now(), access);
+        }
         for guest in &mut self.guests {
             guest.party.woken(io.now());
         }

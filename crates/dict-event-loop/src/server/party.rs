@@ -39,6 +39,8 @@ pub enum Wish {
         place: u32,
         /// The client's address, as the hub shows it.
         address: String,
+        /// As whom the party acts there, where there are rules: [`LOCAL`](super::access::LOCAL) may do everything.
+        identity: String,
         /// How long to wait before. A party that lost such a stream waits a moment: if that happens each time, the loop
         /// must not be kept busy.
         after: Duration,

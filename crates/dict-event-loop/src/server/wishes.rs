@@ -14,6 +14,7 @@ pub(super) struct Joining {
     guest: usize,
     place: u32,
     address: String,
+    identity: String,
 }
 
 /// Whom a link is made for.
@@ -29,9 +30,9 @@ impl Node {
     pub(super) fn take_wishes(&mut self, io: &mut Io<'_>, guest: usize) {
         while let Some(wish) = self.guests[guest].party.poll_wish() {
             match wish {
-                Wish::Join { place, address, after } => {
+                Wish::Join { place, address, identity, after } => {
                     let at = io.now().instant + after;
-                    self.joins.push(Joining { at, guest, place, address });
+                    self.joins.push(Joining { at, guest, place, address, identity });
                 }
                 Wish::Reach { place, address, retry } => {
                     let link = io.connect(&address, retry);
@@ -47,9 +48,9 @@ impl Node {
             return false;
         }
         let due: Vec<_> = self.joins.extract_if(.., |joining| joining.at <= now.instant).collect();
-        for Joining { guest, place, address, .. } in &due {
+        for Joining { guest, place, address, identity, .. } in &due {
             let stream = self.new_stream();
-            let connection = self.hub.open(now, address);
+            let connection = self.hub.open_local(now, address, identity);
             self.locals.insert(connection, (*guest, stream));
             self.ways.insert(stream, Way::Local(connection));
             self.guests[*guest].party.opened(now, stream, Origin::Local(*place), address);

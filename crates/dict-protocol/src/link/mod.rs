@@ -72,6 +72,11 @@ impl Link {
         self.dialect
     }
 
+    /// Whether what travels is encrypted. No scheme says so yet.
+    pub const fn is_encrypted(&self) -> bool {
+        false
+    }
+
     /// The host, an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
         &self.host

@@ -17,6 +17,9 @@ use crate::pattern::Pattern;
 /// | dialect | option | meaning | default |
 /// |---|---|---|---|
 /// | native | `prefix=TEXT` | put before the names of sources that come, so that two hubs' do not meet | nothing |
+/// | | `token-file=FILE` | to connect: the file that holds the token that says who this program is | none |
+/// | | `insecure-token=true`, `false` | whether a token is sent where it is not encrypted and others could read it | `false` |
+/// | all older ones | `identity=NAME` | as whom the link acts where there are rules of access | the dialect's name |
 /// | pytcp | `source=NAME` | the source that is served, or that a server's dictionary becomes | all; by host |
 /// | comms | `type=json`, `string`, `binary` | what comes in | `json` |
 /// | | `send=json`, `string`, `binary` | what goes out | as `type` |
@@ -34,6 +37,12 @@ use crate::pattern::Pattern;
 pub struct Options {
     /// What goes before each source's name; empty as a rule.
     pub prefix: String,
+    /// The file that holds the token to greet with (native).
+    pub token_file: Option<String>,
+    /// Whether a token is sent where it is not encrypted, to another machine (native).
+    pub insecure_token: bool,
+    /// As whom the link acts at its hub, where there are rules of access (older dialects).
+    pub identity: Option<String>,
     /// The source that the link is about.
     pub source: Option<String>,
     /// How dictionaries feed `source` (comms).
@@ -75,6 +84,13 @@ impl Options {
             let value = &*value;
             match (dialect, key) {
                 (Dialect::Native, "prefix") => options.prefix = prefix("prefix", value)?.to_owned(),
+                (Dialect::Native, "token-file") => options.token_file = Some(file("token-file", value)?),
+                (Dialect::Native, "insecure-token") => {
+                    options.insecure_token = boolean("insecure-token", value)?;
+                }
+                (Dialect::PyTcp | Dialect::Comms | Dialect::Comet | Dialect::PingPong, "identity") => {
+                    options.identity = Some(name("identity", value)?);
+                }
                 (Dialect::PyTcp | Dialect::Comms | Dialect::PingPong, "source") => {
                     options.source = Some(name("source", value)?);
                 }
@@ -82,7 +98,7 @@ impl Options {
                 (Dialect::Comms, "send") => send = Some(payload("send", value)?),
                 (Dialect::Comms, "order") => options.comms.order = order(value)?,
                 (Dialect::Comms, "as") => apply = Some(how_to_apply(value)?),
-                (Dialect::Comms, "relay") => options.relay = boolean(value)?,
+                (Dialect::Comms, "relay") => options.relay = boolean("relay", value)?,
                 (Dialect::Comms, "watch") => options.watch = Some(pattern(value)?),
                 (Dialect::Comet, "name") => options.name = Some(name("name", value)?),
                 (Dialect::Comet, "timeout") => options.timeout = seconds(value)?,
@@ -105,11 +121,14 @@ impl Options {
 
     /// Writes `?` and the options that are not the defaults, if there are any.
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prefix, source, apply, relay, watch, comms, name, timeout } = self;
+        let Self { prefix, source, apply, relay, watch, comms, name, timeout, .. } = self;
+        let Self { token_file, insecure_token, identity, .. } = self;
         let default = comms::Settings::default();
         let seconds = || timeout.as_secs_f64().to_string();
         let pairs = [
             ("prefix", (!prefix.is_empty()).then(|| prefix.clone())),
+            ("token-file", token_file.clone()),
+            ("insecure-token", insecure_token.then(|| "true".to_owned())),
             ("type", (comms.incoming != default.incoming).then(|| comms.incoming.to_string())),
             ("send", (comms.outgoing != comms.incoming).then(|| comms.outgoing.to_string())),
             ("order", (comms.order != default.order).then(|| comms.order.to_string())),
@@ -119,6 +138,7 @@ impl Options {
             ("watch", watch.as_ref().map(Pattern::to_string)),
             ("name", name.clone()),
             ("timeout", (*timeout != Self::TIMEOUT).then(seconds)),
+            ("identity", identity.clone()),
         ];
         let mut separator = '?';
         for (key, value) in pairs.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
@@ -134,6 +154,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefix: String::new(),
+            token_file: None,
+            insecure_token: false,
+            identity: None,
             source: None,
             apply: Apply::State,
             relay: false,
@@ -158,13 +181,13 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Result<Vec<(&str, Cow<'_, s
 
 fn unknown(dialect: Dialect, option: &str) -> LinkError {
     let known = match dialect {
-        Dialect::Native => "prefix=TEXT",
-        Dialect::PyTcp | Dialect::PingPong => "source=NAME",
+        Dialect::Native => "prefix=TEXT, token-file=FILE, insecure-token=true|false",
+        Dialect::PyTcp | Dialect::PingPong => "source=NAME, identity=NAME",
         Dialect::Comms => {
             "type=json|string|binary, send=json|string|binary, order=little|big, source=NAME, \
-             as=state|patch, relay=true|false, watch=PATTERN"
+             as=state|patch, relay=true|false, watch=PATTERN, identity=NAME"
         }
-        Dialect::Comet => "name=NAME, timeout=SECONDS",
+        Dialect::Comet => "name=NAME, timeout=SECONDS, identity=NAME",
     };
     LinkError::Option { option: option.to_owned(), dialect, known }
 }
@@ -237,8 +260,12 @@ fn how_to_apply(value: &str) -> Result<Apply, LinkError> {
     }
 }
 
-fn boolean(value: &str) -> Result<bool, LinkError> {
-    value.parse().map_err(|_| bad("relay", value, "true or false"))
+fn boolean(option: &'static str, value: &str) -> Result<bool, LinkError> {
+    value.parse().map_err(|_| bad(option, value, "true or false"))
+}
+
+fn file(option: &'static str, value: &str) -> Result<String, LinkError> {
+    if value.is_empty() { Err(bad(option, value, "the path of a file")) } else { Ok(value.to_owned()) }
 }
 
 /// A number of seconds, perhaps with a fraction, as long as a request may take at all.

@@ -56,6 +56,14 @@ fn what_people_write() {
         ),
         ("comet://a?name=R%26d%2c %25", Dialect::Comet, "a", 65432, "comet://a:65432?name=R%26d%2C %25"),
         ("pingpong://a", Dialect::PingPong, "a", 8889, "pingpong://a:8889"),
+        (
+            "a?insecure-token=true,token-file=a%2Cb.token",
+            Dialect::Native,
+            "a",
+            7450,
+            "a:7450?token-file=a%2Cb.token&insecure-token=true",
+        ),
+        ("comms://a?identity=bench 1", Dialect::Comms, "a", 3000, "comms://a:3000?identity=bench 1"),
     ] {
         let link: Link = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!((link.dialect(), link.host(), link.port()), (dialect, host, port), "{text}");
@@ -158,6 +166,11 @@ fn options_that_are_refused_say_what_may_be() {
         ("comms://host?type=string,source=a", "the option source needs type=json"),
         ("host?prefix=$a", "prefix=$a: names that begin with '$' are the hub's own"),
         ("host?prefix=", "prefix=: a name cannot be empty"),
+        ("host?token-file=", "token-file=: write the path of a file"),
+        ("host?insecure-token=yes", "insecure-token=yes: write true or false"),
+        ("host?identity=a", "unknown option \"identity\": dictwire:// has "),
+        ("comet://host?identity=$local", "identity=$local: names that begin with '$' are the hub's own"),
+        ("comet://host?token-file=a", "unknown option \"token-file\": comet:// has "),
         ("pytcp://host?source=a/", "source=a/: a name cannot end with '/'"),
         ("comms://host?watch=a*b*", "watch=a*b: a name cannot hold '*', as at byte 1"),
         ("comet://host?name=", "name=: a name cannot be empty"),

@@ -157,6 +157,13 @@ macro_rules! packet {
         pub struct $name<'a> { $($(#[$field_doc])* pub $field: $type,)* }
         packet!(@codec <'a> $name<'a> { $($field: $type,)* });
     };
+    // One of its fields is a secret: how it is shown stands with it.
+    ($(#[$doc:meta])* pub struct $name:ident<'a> without Debug { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub struct $name<'a> { $($(#[$field_doc])* pub $field: $type,)* }
+        packet!(@codec <'a> $name<'a> { $($field: $type,)* });
+    };
     ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]

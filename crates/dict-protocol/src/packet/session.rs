@@ -1,5 +1,7 @@
 //! Packets about a connection itself: greeting, heartbeats, errors, the end.
 
+use core::fmt;
+
 use super::fields::{code, packet};
 use crate::time::Time;
 
@@ -8,7 +10,7 @@ pub const VERSION: u16 = 1;
 
 packet! {
     /// The first frame of a client.
-    pub struct Hello<'a> {
+    pub struct Hello<'a> without Debug {
         /// The oldest version the client speaks.
         version_min: u16,
         /// The newest version the client speaks.
@@ -25,8 +27,24 @@ packet! {
         name: &'a str,
         /// Which program it is, and its version.
         product: &'a str,
-        /// Who it says it is; empty where nothing is asked.
+        /// The token that says who it is; empty where nothing is asked, or its certificate says so.
         credentials: &'a str,
+    }
+}
+
+/// Without the credentials: they are nobody's to read in a log.
+impl fmt::Debug for Hello<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello")
+            .field("version_min", &self.version_min)
+            .field("version_max", &self.version_max)
+            .field("client_id", &self.client_id)
+            .field("time", &self.time)
+            .field("max_body", &self.max_body)
+            .field("heartbeat", &self.heartbeat)
+            .field("name", &self.name)
+            .field("product", &self.product)
+            .finish_non_exhaustive()
     }
 }
 

@@ -333,6 +333,19 @@ packet! {
     }
 }
 
+impl Source<'_> {
+    /// The [`reason`](Self::reason) of one that is forgotten because its writer's identity may not write it any more.
+    pub const WITHDRAWN: &'static str = "access withdrawn";
+    /// The [`reason`](Self::reason) of one that somebody had the hub forget.
+    pub const FORGOTTEN: &'static str = "forgotten";
+
+    /// Whether the hub knows nothing of it any more: its number is never used again, and an epoch of its name that comes
+    /// after counts, whatever it is.
+    pub fn is_forgotten(&self) -> bool {
+        !self.online && [Self::WITHDRAWN, Self::FORGOTTEN].contains(&self.reason)
+    }
+}
+
 packet! {
     /// Every state there is for a subscription has been sent.
     pub struct Current {

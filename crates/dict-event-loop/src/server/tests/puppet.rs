@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dict_protocol::time::{Instant, Now};
 
+use crate::server::access::LOCAL;
 use crate::server::{Manner, Origin, Party, Server, ServerError, ServerHandle, Settings, StreamId, Wish};
 use crate::tests::harness::PATIENCE;
 use crate::{Address, Close, Waker};
@@ -239,7 +240,7 @@ pub(super) fn listening(count: usize) -> (Running, Strings, Vec<SocketAddr>) {
 }
 
 pub(super) fn join(place: u32, address: &str, after: Duration) -> Wish {
-    Wish::Join { place, address: address.to_owned(), after }
+    Wish::Join { place, address: address.to_owned(), identity: LOCAL.to_owned(), after }
 }
 
 pub(super) fn client(address: SocketAddr) -> TcpStream {
