@@ -6,13 +6,16 @@
 //!   of a timeline's rows;
 //! - [`on_interrupt`], [`Stop`]: an orderly end on Ctrl-C or SIGTERM;
 //! - [`HubArgument`], [`LinkArguments`], [`config`]: links, on the command line and in a file;
+//! - [`LimitArguments`]: limits, likewise;
 //! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
 #![forbid(unsafe_code)]
 
+mod amount;
 pub mod config;
 mod diagnostics;
 mod hub;
 mod interrupt;
+mod limits;
 mod links;
 #[cfg(feature = "rows")]
 mod rows;
@@ -21,8 +24,10 @@ mod stdout;
 mod table;
 pub mod time;
 
+pub use amount::{SizeError, parse_size};
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
+pub use limits::{LimitArguments, LimitSetting, LimitSettingError, limits};
 pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};

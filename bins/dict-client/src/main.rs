@@ -50,6 +50,7 @@ impl ConnectionArguments {
     fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client> {
         let hub = self.hub.native()?;
         let product = concat!("dict-client ", env!("CARGO_PKG_VERSION"));
-        Ok(more(Client::builder().name(self.name).product(product)).connect(hub)?)
+        let limits = dict_cli::limits(&self.limits)?;
+        Ok(more(Client::builder().name(self.name).product(product).limits(limits)).connect(hub)?)
     }
 }

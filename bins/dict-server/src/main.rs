@@ -2,11 +2,13 @@
 //! elsewhere records it.
 #![forbid(unsafe_code)]
 
+mod limits;
+
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use dict_cli::config::Keys;
-use dict_cli::{LINK_HELP, LinkArguments};
+use dict_cli::{LINK_HELP, LimitArguments, LinkArguments};
 use dict_event_loop::server::{Server, Settings};
 
 /// Pass dictionaries, messages and requests on between programs.
@@ -16,24 +18,46 @@ use dict_event_loop::server::{Server, Settings};
 ///
 /// Ctrl-C or SIGTERM ends it in order. DICTWIRE_LOG=info tells on standard error who comes and goes.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = LINK_HELP)]
+#[command(version, args_conflicts_with_subcommands = true, after_long_help = LINK_HELP)]
 struct Arguments {
     #[command(flatten)]
+    serve: ServeArguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List what a hub takes at most: the limits that --limit sets
+    Limits,
+}
+
+/// Serving, the command that has no name.
+#[derive(Debug, Args)]
+struct ServeArguments {
+    #[command(flatten)]
     links: LinkArguments,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 fn main() -> ExitCode {
-    dict_cli::run("dict-server", serve)
+    dict_cli::run("dict-server", |Arguments { serve, command }: Arguments| match command {
+        None => self::serve(&serve),
+        Some(Command::Limits) => limits::run(),
+    })
 }
 
-fn serve(Arguments { links }: Arguments) -> anyhow::Result<()> {
-    let (links, _) = links.read(Keys::SERVER)?;
+fn serve(ServeArguments { links, limits }: &ServeArguments) -> anyhow::Result<()> {
+    let (links, config) = links.read(Keys::SERVER)?;
+    let limits = limits.read(&config)?;
     if let Some(hub) = links.hubs.first() {
         return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());
     }
     let mut server = Server::new(Settings {
         listen: links.listen.clone(),
         product: concat!("dict-server ", env!("CARGO_PKG_VERSION")).to_owned(),
+        limits,
         ..Settings::default()
     })?;
     let older = links.open_older(&mut server)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dict_cli::{HubArgument, LINK_HELP, LinkArguments, time};
+use dict_cli::{HubArgument, LINK_HELP, LimitArguments, LinkArguments, time};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Time;
 use dict_timeline::{Amount, Filter, Kind, Limit};
@@ -61,6 +61,8 @@ pub(crate) struct RecordArguments {
     pub(crate) timeline: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) links: LinkArguments,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
     /// Make the timeline a folder, and in it begin a file after each such time or size, as 1d or 8GB
     #[arg(long, value_name = "TIME|SIZE", value_parser = amount::parse)]
     pub(crate) rotate: Option<Amount>,
@@ -245,6 +247,8 @@ pub(crate) struct NoteArguments {
     pub(crate) text: String,
     #[command(flatten)]
     pub(crate) hub: HubArgument,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
 }
 
 /// For clap, whose parsers return results.

@@ -11,9 +11,10 @@ use crate::arguments::NoteArguments;
 /// How long loggers may take to have it on disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) fn run(NoteArguments { text, hub }: NoteArguments) -> Result<()> {
+pub(crate) fn run(NoteArguments { text, hub, limits }: NoteArguments) -> Result<()> {
     let product = concat!("logger ", env!("CARGO_PKG_VERSION"));
-    let client = Client::builder().name("note").product(product).connect(hub.native()?)?;
+    let limits = dict_cli::limits(&limits.limits)?;
+    let client = Client::builder().name("note").product(product).limits(limits).connect(hub.native()?)?;
     let options = RequestOptions { timeout: TIMEOUT, ..RequestOptions::default() };
     client.request("$note", Value::from(text), &options).context("not noted")?;
     client.close(Duration::from_secs(1));

@@ -8,6 +8,7 @@ use dict_cli::config::{Config, Keys};
 use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
+use dict_protocol::limits::Limits;
 use dict_timeline::{Amount, Options, Timeline};
 
 use crate::amount;
@@ -20,6 +21,7 @@ struct Wanted {
     links: Links,
     timeline: PathBuf,
     options: Options,
+    limits: Limits,
     demo: bool,
     quiet: bool,
 }
@@ -44,7 +46,8 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
 
 fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     let (links, config) = arguments.links.read(Keys::LOGGER)?;
-    let RecordArguments { timeline, rotate, keep, demo, quiet, .. } = arguments;
+    let RecordArguments { timeline, rotate, keep, demo, quiet, limits, .. } = arguments;
+    let limits = limits.read(&config)?;
     let mut options = Options::default();
     options.rotate = amount(rotate, "rotate", &config)?;
     options.keep = amount(keep, "keep", &config)?;
@@ -58,7 +61,7 @@ fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     }
     let timeline = timeline.or_else(|| config.text("timeline").map(PathBuf::from));
     let timeline = timeline.unwrap_or_else(|| TIMELINE.into());
-    Ok(Wanted { links, timeline, options, demo, quiet: quiet || config.flag("quiet") })
+    Ok(Wanted { links, timeline, options, limits, demo, quiet: quiet || config.flag("quiet") })
 }
 
 /// What the command line says, or else the file.
@@ -70,7 +73,7 @@ fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Am
     }
 }
 
-fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logger> {
+fn start(Wanted { links, timeline, options, limits, demo, .. }: &Wanted) -> Result<Logger> {
     let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
     let open = || -> Result<Timeline> {
         let timeline = Timeline::create_or_open(timeline, *options)?;
@@ -79,11 +82,11 @@ fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logge
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, links.listen.clone(), &remotes) {
+    match Logger::new(open()?, links.listen.clone(), &remotes, limits.clone()) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open()?, Vec::new(), &remotes)
+            Logger::new(open()?, Vec::new(), &remotes, limits.clone())
         }
         started => started,
     }

@@ -39,9 +39,13 @@ pub(crate) struct Logger {
 
 impl Logger {
     /// Binds the listeners, and takes over the timeline, which must be open for writing by nobody else.
-    pub(crate) fn new(timeline: Timeline, listen: Vec<Address>, remotes: &[Remote]) -> Result<Self> {
+    pub(crate) fn new(
+        timeline: Timeline,
+        listen: Vec<Address>,
+        remotes: &[Remote],
+        limits: Limits,
+    ) -> Result<Self> {
         let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
-        let limits = Limits::default();
         let settings =
             Settings { product: product.clone(), listen, limits: limits.clone(), ..Settings::default() };
         let mut server = Server::new(settings)?;
@@ -71,6 +75,11 @@ impl Logger {
     /// Where it listens for the native protocol.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
+    }
+
+    /// What it takes at most.
+    pub(crate) fn limits(&self) -> &Limits {
+        self.server.limits()
     }
 
     /// What stops it.

@@ -2,6 +2,7 @@
 
 use dict_event_loop::Close;
 use dict_event_loop::server::{Manner, Origin, Party, StreamId, Wish};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::time::{Instant, Now};
 
@@ -48,7 +49,8 @@ pub(crate) trait Dialogue: Send {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
+        let _ = limits;
         None
     }
 
@@ -78,11 +80,24 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the hub of that name.
-    pub(crate) fn new(hub: &str, mut dialogue: Box<dyn Dialogue>) -> Self {
-        let mut streams = Streams::new(hub);
+    /// A gateway to the hub of that name, with its limits.
+    pub(crate) fn new(hub: &str, limits: &Limits, mut dialogue: Box<dyn Dialogue>) -> Self {
+        let mut streams = Streams::new(hub, limits);
         dialogue.start(&mut streams);
         Self { streams, dialogue, crowded: Complaint::default() }
+    }
+
+    /// Why a peer that has come is one too many, if so.
+    fn crowd(&self, stream: StreamId) -> Option<String> {
+        let Limits { peers, address_connections, .. } = *self.streams.limits();
+        if self.streams.sockets() > peers {
+            Some(format!("{peers} programs are connected to this gateway already (limit peers)"))
+        } else if self.streams.sockets_like(stream) > address_connections {
+            let most = address_connections;
+            Some(format!("{most} are connected from its address already (limit address_connections)"))
+        } else {
+            None
+        }
     }
 
     /// Brings to the dialogue what seats were told, and what that led to.
@@ -104,14 +119,10 @@ impl Party for Gateway {
         if !self.streams.opened(now, stream, origin, peer) {
             return;
         }
-        let most = self.streams.limits().peers;
-        if matches!(origin, Origin::Listener(_)) && self.streams.sockets() > most {
+        let crowd = if matches!(origin, Origin::Listener(_)) { self.crowd(stream) } else { None };
+        if let Some(reason) = crowd {
             if let Some(count) = self.crowded.raise(now.instant) {
-                tracing::error!(
-                    peer,
-                    count,
-                    "sent away: {most} programs are connected to this gateway already"
-                );
+                tracing::error!(peer, count, "sent away: {reason}");
             }
             self.dialogue.refuse(&mut self.streams, stream);
         } else {
@@ -177,13 +188,14 @@ impl Party for Gateway {
     fn woken(&mut self, _: Now) {}
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.streams.poll_timeout().into_iter().chain(self.dialogue.poll_timeout()).min()
+        let dialogue = self.dialogue.poll_timeout(self.streams.limits());
+        self.streams.poll_timeout().into_iter().chain(dialogue).min()
     }
 
     fn handle_timeout(&mut self, now: Now) {
         self.streams.handle_timeout(now);
         self.tell(now);
-        if self.dialogue.poll_timeout().is_some_and(|at| at <= now.instant) {
+        if self.dialogue.poll_timeout(self.streams.limits()).is_some_and(|at| at <= now.instant) {
             self.dialogue.handle_timeout(&mut self.streams, now);
         }
     }

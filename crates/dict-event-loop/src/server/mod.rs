@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dict_hub::{Config, Hub};
-use dict_protocol::limits::Limits;
+use dict_protocol::limits::{LimitError, Limits};
 
 pub use self::party::{Manner, Origin, Party, StreamId, Wish};
 
@@ -60,6 +60,9 @@ pub enum ServerError {
     /// The operating system's event queue failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
+    /// Its limits contradict each other, or are out of bounds.
+    #[error(transparent)]
+    Limits(#[from] LimitError),
     /// A party could not go on.
     #[error("{0}")]
     Party(String),
@@ -93,8 +96,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If an address is in use, not this machine's, or not permitted.
+    /// If the limits cannot be, or an address is in use, not this machine's, or not permitted.
     pub fn new(settings: Settings) -> Result<Self, ServerError> {
+        settings.limits.check()?;
         let mut event_loop = EventLoop::new()?;
         let (listeners, addresses) = listen_on_all(&mut event_loop, &settings.listen)?;
         let now = Clock::now();
@@ -122,6 +126,11 @@ impl Server {
     /// The hub's name.
     pub fn name(&self) -> &str {
         &self.node.hub.config().name
+    }
+
+    /// What it takes at most.
+    pub fn limits(&self) -> &Limits {
+        &self.node.hub.config().limits
     }
 
     /// What stops it from elsewhere.

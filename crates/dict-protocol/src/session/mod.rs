@@ -132,7 +132,8 @@ impl Session {
         self.drop_link();
         let limits = &self.settings.limits;
         let mut connection = Connection::new(Role::Client, now.instant, limits);
-        self.decoder = Decoder::new(limits.body);
+        // A hub's greeting is short; after it frames may be larger.
+        self.decoder = Decoder::new(limits.greeting_body);
         self.greeted = now;
         connection.output.send(&Packet::Hello(Hello {
             version_min: VERSION,

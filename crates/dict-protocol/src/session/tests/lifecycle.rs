@@ -62,7 +62,10 @@ fn a_hub_that_does_not_greet_is_given_up() {
     fixture.session.connected(fixture.now);
     assert_eq!(fixture.session.poll_timeout().unwrap().since(fixture.now.instant), Duration::from_secs(5));
     fixture.after(Duration::from_secs(5));
-    assert_eq!(fixture.told(), [Told::Disconnected("silent for 5000 ms".into())]);
+    assert_eq!(
+        fixture.told(),
+        [Told::Disconnected("no greeting came within 5000 ms (limit greeting)".into())]
+    );
 }
 
 #[test]
