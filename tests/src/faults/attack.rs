@@ -216,7 +216,10 @@ impl Ordinary {
         self.threads.push(std::thread::spawn(move || {
             while !watching.stopped() {
                 match watch.next(Duration::from_millis(100)) {
-                    Ok(Some(WatchEvent::Update(update))) => watching.saw(update.set.get("at")),
+                    // Nothing is set by an end.
+                    Ok(Some(WatchEvent::Update(update))) if !update.set.is_empty() => {
+                        watching.saw(update.set.get("at"));
+                    }
                     Ok(Some(WatchEvent::Missed { source, .. })) => {
                         watching.error(format!("updates of {source} were missed"));
                     }

@@ -30,6 +30,7 @@ pub(super) fn run(setting: &Setting) -> Result<String, Miss> {
         Ok(Value::Null)
     };
     witness.handle("browser", handler).map_err(|error| error.to_string())?;
+    witness.ping(PATIENCE).map_err(|error| error.to_string())?;
     let shots = shots();
     for _ in 0..times {
         for shot in &shots {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dict_event_loop::client::{Client, Content, Mode, Watch, WatchOptions, Writer};
+use dict_event_loop::client::{Client, Content, Mode, Watch, WatchEvent, WatchOptions, Writer};
 use dict_protocol::crc;
 use dict_protocol::decoder::Decoder;
 use dict_protocol::dialect::{Incoming, Options, comms, pytcp};
@@ -24,6 +24,7 @@ use super::hostile::{
 };
 use super::systems::{free_address, wait_until};
 use super::{Miss, Setting, ensure};
+use crate::programs::PATIENCE;
 
 /// What is made of it where it comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ fn is(what: &str, found: Verdict, expected: Verdict) -> Result<(), Miss> {
 
 fn json(target: &Target, server: &PyTcpServer, bystanders: &mut Bystanders) -> Result<usize, Miss> {
     for (what, text, [comms, comet, pytcp]) in JSON {
-        let found = bystanders.comms_verdict(target, text)?;
+        let found = bystanders.comms_verdict(target, text).map_err(|miss| format!("{what}: {miss}"))?;
         is(&format!("{what} in comms"), found, comms)?;
         let request = [&br#"{"action": "poison", "value": "#[..], text, b"}"].concat();
         let found = bystanders.comet_verdict(target, &request)?;
@@ -196,10 +197,8 @@ fn texts(target: &Target, bystanders: &mut Bystanders) -> Result<usize, Miss> {
     ] {
         let mut stream = connect(target.addresses.of(Port::Text));
         let _ = stream.write_all(&[message(Port::Text, text), message(Port::Text, b"marker")].concat());
-        let found = bystanders.heard(&mut stream, |content| match content {
-            Content::Text(heard) => heard == "marker",
-            _ => false,
-        })?;
+        let is_marker = |content: &Content| matches!(content, Content::Text(heard) if heard == "marker");
+        let found = bystanders.heard(&mut stream, is_marker).map_err(|miss| format!("{what}: {miss}"))?;
         is(&format!("{what} in comms"), found, expected)?;
         let mut stream = connect(target.addresses.of(Port::PingPong));
         let _ = stream.write_all(text);
@@ -410,6 +409,7 @@ impl Bystanders {
             Ok(Value::from("done"))
         };
         native.handle("poison", handler).map_err(|error| error.to_string())?;
+        native.ping(PATIENCE).map_err(|error| error.to_string())?;
         let options = WatchOptions { mode: Mode::Every, ..WatchOptions::default() };
         let watch = native.watch(Pattern::all(), options).map_err(|error| error.to_string())?;
         let writer = native.writer("good", received()).map_err(|error| error.to_string())?;
@@ -476,7 +476,7 @@ impl Bystanders {
     fn heard(&self, stream: &mut TcpStream, is_marker: impl Fn(&Content) -> bool) -> Result<Verdict, Miss> {
         let mut verdict = None;
         let mut others = 0;
-        wait_until("a marker comes, or the end of its connection", || {
+        wait_until("a marker of comms comes, or the end of its connection", || {
             let heard = std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner));
             for content in heard {
                 if is_marker(&content) {
@@ -501,32 +501,37 @@ impl Bystanders {
         Ok(if self.requests.load(Ordering::Acquire) > before { Taken } else { Refused })
     }
 
-    /// What a pytcp server's dictionary came to: the next one is a marker.
+    /// What a pytcp server's dictionary came to: the one before and the next one are markers.
     fn pytcp_verdict(&mut self, server: &PyTcpServer, json: &[u8]) -> Result<Verdict, Miss> {
+        // An epoch is there, so that each dictionary is an update of its own.
+        self.pytcp_marker(server)?;
+        server.say(json)?;
+        let others = self.pytcp_marker(server)?;
+        Ok(if others { Taken } else { Refused })
+    }
+
+    /// Waits for a dictionary of a pytcp server; whether another came before.
+    fn pytcp_marker(&mut self, server: &PyTcpServer) -> Result<bool, Miss> {
         self.markers += 1;
         let marker = i64::from(self.markers);
-        while let Ok(Some(_)) = self.watch.next(Duration::ZERO) {}
-        server.say(json)?;
         server.say(format!("{{\"marker\": {marker}}}").as_bytes())?;
-        let mut others = false;
+        let (mut others, mut done) = (false, false);
         wait_until("the next dictionary of a pytcp server", || {
-            let mut done = false;
-            while let Ok(Some(event)) = self.watch.next(Duration::ZERO) {
+            while let (false, Ok(Some(event))) = (done, self.watch.next(Duration::ZERO)) {
                 let (source, set) = match event {
-                    dict_event_loop::client::WatchEvent::Update(update) => (update.source, update.set),
-                    dict_event_loop::client::WatchEvent::State(state) => (state.source, state.dictionary),
+                    WatchEvent::Update(update) => (update.source, update.set),
+                    WatchEvent::State(state) => (state.source, state.dictionary),
                     _ => continue,
                 };
-                if &*source != "poison" {
-                    continue;
+                if &*source == "poison" {
+                    let number = set.get("marker").and_then(Value::as_i64);
+                    others |= number.is_none() && !set.is_empty();
+                    done = number == Some(marker);
                 }
-                let number = set.get("marker").and_then(Value::as_i64);
-                others |= number.is_none() && !set.is_empty();
-                done |= number == Some(marker);
             }
             done
         })?;
-        Ok(if others { Taken } else { Refused })
+        Ok(others)
     }
 }
 
