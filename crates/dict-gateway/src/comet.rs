@@ -210,8 +210,8 @@ impl Dialogue for Comet {
         self.exchanges.insert(socket, Exchange { host, stage, deadline: now.instant + patience });
     }
 
-    fn refuse(&mut self, streams: &mut Streams, socket: StreamId) {
-        let reason = "too many programs are connected already; ask again later";
+    fn refuse(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) {
+        let reason = format_args!("{reason}; ask again later");
         streams.write(socket, |output| comet::encode_error(reason, output));
         streams.close(socket, Close::Drain);
     }

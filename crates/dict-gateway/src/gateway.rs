@@ -22,7 +22,8 @@ pub(crate) trait Dialogue: Send {
     fn opened(&mut self, streams: &mut Streams, now: Now, socket: StreamId, origin: Origin);
 
     /// One peer more than there may be has come, and is to be sent away.
-    fn refuse(&mut self, streams: &mut Streams, socket: StreamId) {
+    fn refuse(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) {
+        let _ = reason;
         streams.close(socket, Close::Reset);
     }
 
@@ -124,7 +125,7 @@ impl Party for Gateway {
             if let Some(count) = self.crowded.raise(now.instant) {
                 tracing::error!(peer, count, "sent away: {reason}");
             }
-            self.dialogue.refuse(&mut self.streams, stream);
+            self.dialogue.refuse(&mut self.streams, stream, &reason);
         } else {
             self.dialogue.opened(&mut self.streams, now, stream, origin);
         }

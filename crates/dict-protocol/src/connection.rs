@@ -172,7 +172,7 @@ pub enum ConnectionError {
         phase: Phase,
     },
     /// Nothing came for too long.
-    #[error("silent for {} ms", patience.as_millis())]
+    #[error("silent for {} ms, three times the limit heartbeat", patience.as_millis())]
     Silent {
         /// How long that is allowed.
         patience: Duration,

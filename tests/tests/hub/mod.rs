@@ -3,6 +3,7 @@
 mod abuse;
 mod exchange;
 mod lab;
+mod limits;
 mod losses;
 
 use std::time::Duration;

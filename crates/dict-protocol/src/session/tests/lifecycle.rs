@@ -49,7 +49,10 @@ fn silence_ends_a_connection_and_pings_keep_it() {
     fixture.after(Duration::from_millis(14_999));
     assert_eq!(fixture.told(), []);
     fixture.after(Duration::from_millis(1));
-    assert_eq!(fixture.told(), [Told::Disconnected("silent for 15000 ms".into())]);
+    assert_eq!(
+        fixture.told(),
+        [Told::Disconnected("silent for 15000 ms, three times the limit heartbeat".into())]
+    );
     assert!(fixture.session.should_close());
     assert_eq!(fixture.sent().last(), Some(&Sent::Error(ErrorCode::Silence)));
     fixture.disconnect();
