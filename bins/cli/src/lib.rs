@@ -17,6 +17,8 @@ mod hub;
 mod interrupt;
 mod limits;
 mod links;
+#[cfg(feature = "properties")]
+pub mod properties;
 #[cfg(feature = "rows")]
 mod rows;
 mod run;

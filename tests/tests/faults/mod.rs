@@ -1,5 +1,6 @@
 //! The rows of `tests/FAULTS.md` in their short form, and that the oracle which decides about them can say no.
 
+mod memory;
 mod oracle;
 
 use std::path::PathBuf;
