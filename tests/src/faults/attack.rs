@@ -36,8 +36,9 @@ const SLOW: usize = 1_000;
 /// Descriptors of the hub while it is attacked: fewer than those connections.
 const DESCRIPTORS: usize = 600;
 
-/// Tries of one kind in an attack, at most.
+/// Tries of one kind in an attack, at most, and how long it rests between two.
 const TRIES: usize = 20_000;
+const REST: Duration = Duration::from_millis(20);
 
 pub(super) fn run(setting: &Setting) -> Result<String, Miss> {
     if is_missing("prlimit", Command::new("prlimit").arg("--version")) {
@@ -313,13 +314,17 @@ pub(super) fn attack(seconds: u64, addresses: &[String]) {
                 for shot in shots.iter().cycle().take(TRIES).take_while(|_| goes_on()) {
                     fire(shot, addresses);
                     tried.fetch_add(1, Ordering::Relaxed);
-                    sleep(Duration::from_millis(10));
+                    sleep(REST);
                 }
             });
         }
         scope.spawn(|| {
             while goes_on() {
-                let crowd = slow::crowd(&addresses, SLOW);
+                let mut crowd = Vec::new();
+                while crowd.len() < SLOW && goes_on() {
+                    crowd.extend(slow::crowd(&addresses, 10));
+                    sleep(REST);
+                }
                 tried.fetch_add(crowd.len() as u64, Ordering::Relaxed);
                 // Until all of them are too slow; what has no descriptor waits in the system's queue.
                 let next = Instant::now() + Duration::from_secs(8);
