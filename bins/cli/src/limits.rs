@@ -13,7 +13,7 @@ use crate::time::{TimeError, parse_duration};
 /// `--limit`, for clap to flatten into a program's arguments.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LimitArguments {
-    /// Set a limit, as connections=20000, body=4MiB or greeting=2s; may be given several times
+    /// Set a limit, as connections=20000, body=2MiB or greeting=2s; may be given several times
     ///
     /// `dict-server limits` lists all of them. In a file of --config they are the keys of the table [limits].
     #[arg(long = "limit", value_name = "NAME=VALUE")]
@@ -90,7 +90,7 @@ impl FromStr for LimitSetting {
 #[non_exhaustive]
 pub enum LimitSettingError {
     /// No `=` stands in it.
-    #[error("write NAME=VALUE, as connections=20000, body=4MiB or greeting=2s")]
+    #[error("write NAME=VALUE, as connections=20000, body=2MiB or greeting=2s")]
     Shape,
     /// It is no number.
     #[error("limit {name} takes a whole number, with a unit where it is bytes, not {text:?}")]

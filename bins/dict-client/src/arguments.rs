@@ -29,7 +29,7 @@ pub(crate) struct ConnectionArguments {
     /// The name to be known by on the hub, which others send and ask to
     #[arg(long, global = true, value_name = "NAME", default_value = "dict-client")]
     pub(crate) name: String,
-    /// Set a limit of this client, as body=4MiB: a hub whose own was raised needs it; may be given several times
+    /// Set a limit of this client, as body=2MiB: a hub whose own was raised needs it; may be given several times
     ///
     /// `dict-server limits` lists all of them.
     #[arg(long = "limit", global = true, value_name = "NAME=VALUE")]

@@ -12,7 +12,7 @@
 //!
 //!   [limits]                                     # --limit of each
 //!   connections = 20000
-//!   body = "4MiB"
+//!   body = "2MiB"
 //!   ```
 //!
 //!   A key that is no option of the program's is an error. Paths are relative to where the program runs, as on the
