@@ -163,6 +163,10 @@ impl Session {
             if let Err(error) = taken {
                 self.fail(&error, events);
             }
+            // The hub has greeted: frames may be larger from the next one on.
+            if decoder.limit() != self.agreed.body && self.is_open() {
+                decoder.set_limit(self.agreed.body);
+            }
         }
         self.decoder = decoder;
     }
@@ -335,7 +339,6 @@ impl Session {
             ..limits.clone()
         };
         self.logger = welcome.logger;
-        self.decoder.set_limit(body);
         let Some(connection) = &mut self.connection else { return Ok(()) };
         connection.open(heartbeat);
         self.pings.opened(now, self.greeted, welcome, heartbeat, &mut connection.output);
