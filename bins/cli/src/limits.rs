@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn the_command_line_counts_before_the_file_and_contradictions_are_told() {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
-        let config = Config { limits: parse(&["connections=5", "sources=9"]), ..Config::default() };
+        let mut config = Config::default();
+        config.limits = parse(&["connections=5", "sources=9"]);
         let read = |texts| LimitArguments { limits: parse(texts) }.read(&config);
         let limits = read(&["connections=7", "connections=8"]).unwrap();
         assert_eq!((limits.connections, limits.sources, limits.body), (8, 9, 1 << 20));

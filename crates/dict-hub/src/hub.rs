@@ -148,7 +148,7 @@ impl Hub {
     /// Why a connection that was just opened cannot be, if so.
     fn too_many(&self, index: PeerIndex) -> Option<ConnectionError> {
         let Limits { connections, address_connections, .. } = self.config.limits;
-        let from_there = self.peers.from_address_of(index);
+        let from_there = self.peers.count_like(index);
         let (name, what, value, limit) = if self.peers.len() > connections {
             ("connections", "number of connections", self.peers.len(), connections)
         } else if from_there > address_connections {

@@ -178,7 +178,7 @@ impl Peers {
     }
 
     /// How many connections there are from where this one comes; none of what comes over no network.
-    pub(crate) fn from_address_of(&self, index: PeerIndex) -> usize {
+    pub(crate) fn count_like(&self, index: PeerIndex) -> usize {
         ip(&self[index].address).and_then(|ip| self.addresses.get(&ip)).copied().unwrap_or(0)
     }
 

@@ -52,7 +52,7 @@ fn claims() -> Vec<(String, Box<dyn Codec>, Vec<u8>)> {
         let header = format!(
             r#"{{"byteorder": "little", "content-type": "text/json", "content-encoding": "utf-8", "content-length": {length}}}"#
         );
-        let prefix = u16::try_from(header.len()).unwrap().to_be_bytes();
+        let prefix = u16::try_from(header.len()).expect("it is short").to_be_bytes();
         for side in [Side::Server, Side::Client] {
             let bytes = [&prefix[..], header.as_bytes(), b"{"].concat();
             claims.push((format!("comet {length}"), Dialect::Comet.codec(side, &options), bytes));

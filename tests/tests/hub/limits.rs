@@ -20,8 +20,11 @@ use dict_protocol::value::Value;
 
 use super::lab::{Client, Lab, announcement, patch, raw_frame, update};
 
+/// Passes a limit, and looks for what names it.
+type Check = fn(&str);
+
 /// Those that a hub tells a client of.
-const TOLD: [(&str, fn(&str)); 16] = [
+const TOLD: [(&str, Check); 16] = [
     ("body", body),
     ("greeting_body", greeting_body),
     ("greeting", greeting),
@@ -41,7 +44,7 @@ const TOLD: [(&str, fn(&str)); 16] = [
 ];
 
 /// Those of gateways and clients.
-const OTHERS: [(&str, fn(&str)); 5] = [
+const OTHERS: [(&str, Check); 5] = [
     ("unfinished", unfinished),
     ("peers", peers),
     ("deadline", deadline),
@@ -384,14 +387,16 @@ fn serve(limits: Limits, links: &[&str]) -> (Vec<std::net::SocketAddr>, Program,
             self.0.stop();
         }
     }
-    let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let mut server = Server::new(Settings { listen, limits, ..Settings::default() }).unwrap();
-    let gateways =
-        links.iter().map(|link| dict_gateway::listen(&mut server, &link.parse().unwrap()).unwrap());
+    let listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    let mut server =
+        Server::new(Settings { listen, limits, ..Settings::default() }).expect("there are ports");
+    let gateways = links.iter().map(|link| {
+        dict_gateway::listen(&mut server, &link.parse().expect("a link")).expect("there are ports")
+    });
     let gateways = gateways.collect();
     let (address, stop) = (server.addresses()[0].to_string(), Stop(server.handle()));
     std::thread::spawn(move || server.run());
-    let native = Program::builder().name("neighbour").connect(&*address).unwrap();
+    let native = Program::builder().name("neighbour").connect(&*address).expect("the hub listens");
     (gateways, native, stop)
 }
 
@@ -399,46 +404,47 @@ fn unfinished(_: &str) {
     let limits = Limits { unfinished: Duration::from_millis(200), ..Limits::default() };
     let (gateways, native, _stop) = serve(limits, &["comms://127.0.0.1:0?type=string"]);
     let (sender, heard) = std::sync::mpsc::channel();
-    native.on_message(move |message| drop(sender.send(message.content.clone()))).unwrap();
-    native.ping(Duration::from_secs(20)).unwrap();
-    let [mut whole, mut begun] = [(); 2].map(|()| TcpStream::connect(gateways[0]).unwrap());
-    whole.write_all(b"\x03\0\0\0one").unwrap();
-    begun.write_all(b"\x03\0\0\0on").unwrap();
-    begun.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    native.on_message(move |message| drop(sender.send(message.content.clone()))).expect("it is open");
+    native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
+    let [mut whole, mut begun] =
+        [(); 2].map(|()| TcpStream::connect(gateways[0]).expect("the gateway listens"));
+    whole.write_all(b"\x03\0\0\0one").expect("it is connected");
+    begun.write_all(b"\x03\0\0\0on").expect("it is connected");
+    begun.set_read_timeout(Some(Duration::from_secs(20))).expect("a time is given");
     let ended = begun.read(&mut [0; 1]);
     assert!(ended.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset));
     // One that has said all of its messages may be silent.
-    whole.write_all(b"\x03\0\0\0two").unwrap();
+    whole.write_all(b"\x03\0\0\0two").expect("it is connected");
     for text in ["one", "two"] {
-        assert_eq!(heard.recv_timeout(Duration::from_secs(20)).unwrap(), text.into());
+        assert_eq!(heard.recv_timeout(Duration::from_secs(20)).expect("it comes"), text.into());
     }
 }
 
 fn peers(limit: &str) {
     let (gateways, native, _stop) = serve(Limits { peers: 2, ..Limits::default() }, &["comet://127.0.0.1:0"]);
-    let held = [(); 2].map(|()| TcpStream::connect(gateways[0]).unwrap());
-    let mut third = TcpStream::connect(gateways[0]).unwrap();
+    let held = [(); 2].map(|()| TcpStream::connect(gateways[0]).expect("the gateway listens"));
+    let mut third = TcpStream::connect(gateways[0]).expect("the gateway listens");
     let mut answer = String::new();
-    third.read_to_string(&mut answer).unwrap();
+    third.read_to_string(&mut answer).expect("an answer is text");
     assert!(answer.contains(limit), "{answer}");
-    native.ping(Duration::from_secs(20)).unwrap();
+    native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
     drop(held);
 
     let limits = Limits { address_connections: 2, ..Limits::default() };
     let (gateways, native, _stop) = serve(limits, &["comet://127.0.0.1:0"]);
-    let held = [(); 2].map(|()| TcpStream::connect(gateways[0]).unwrap());
-    let mut third = TcpStream::connect(gateways[0]).unwrap();
+    let held = [(); 2].map(|()| TcpStream::connect(gateways[0]).expect("the gateway listens"));
+    let mut third = TcpStream::connect(gateways[0]).expect("the gateway listens");
     let mut answer = String::new();
-    third.read_to_string(&mut answer).unwrap();
+    third.read_to_string(&mut answer).expect("an answer is text");
     assert!(answer.contains("(limit address_connections)"), "{answer}");
-    native.ping(Duration::from_secs(20)).unwrap();
+    native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
     drop(held);
 }
 
 fn deadline(limit: &str) {
     let (_, native, _stop) = serve(Limits::default(), &[]);
     let options = RequestOptions { timeout: Duration::from_secs(3_601), ..RequestOptions::default() };
-    let refused = native.request("$status", Value::Null, &options).unwrap_err().to_string();
+    let refused = native.request("$status", Value::Null, &options).expect_err("it is too long").to_string();
     assert!(refused.contains(limit), "{refused}");
     // Of a client that does not keep to it the hub cuts it short.
     let mut street = Street::new(Limits { deadline: Duration::from_secs(1), ..Limits::default() });
