@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use dictwire_tests::faults::{Miss, ROWS, Row, Setting, children};
+use dictwire_tests::faults::{ATTACK, Miss, ROWS, Row, Setting, children};
 
 /// Let faults happen, and tell for each whether what is promised holds
 ///
@@ -26,11 +26,13 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20.0)]
     minutes: f64,
     #[command(subcommand)]
-    child: Option<Child>,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Child {
+enum Command {
+    /// Attack a hub with all of rows 15, 17 to 20 and 22 at once, while ordinary clients work
+    Attack,
     /// Do a part of a row in a process of its own
     #[command(subcommand, hide = true)]
     Child(children::Task),
@@ -40,14 +42,17 @@ enum Child {
 const SOAK: u8 = 24;
 
 fn main() -> ExitCode {
-    let Arguments { rows, times, short, minutes, child } = Arguments::parse();
-    if let Some(Child::Child(task)) = child {
+    let Arguments { rows, times, short, minutes, command } = Arguments::parse();
+    if let Some(Command::Child(task)) = command {
         children::run(task);
         return ExitCode::SUCCESS;
     }
     let soak = Duration::from_secs_f64(minutes * 60.0);
     let program = std::env::current_exe().expect("a program knows where it is");
     let setting = Setting { times, short, soak, program };
+    if let Some(Command::Attack) = command {
+        return if holds(&ATTACK, &setting) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if let Some(unknown) = rows.iter().find(|number| ROWS.iter().all(|row| row.number != **number)) {
         let known: Vec<String> = ROWS.iter().map(|row| row.number.to_string()).collect();
         eprintln!("there is no row {unknown}: there are {}", known.join(", "));
@@ -69,6 +74,7 @@ fn holds(row: &Row, setting: &Setting) -> bool {
         Err(_) => ("FAIL", "it panicked, as told above".to_owned()),
     };
     let took = started.elapsed().as_secs();
-    println!("{:>2} | {} | {told} | {verdict} | {took} s", row.number, row.fault);
+    let name = if row.number == ATTACK.number { "attack".to_owned() } else { format!("{:>2}", row.number) };
+    println!("{name} | {} | {told} | {verdict} | {took} s", row.fault);
     verdict != "FAIL"
 }

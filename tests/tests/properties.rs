@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use dict_hub::properties::hub_operations;
+use dict_cli::properties::config_any_text;
+use dict_hub::properties::{greeting_any_bytes, hub_operations};
 use dict_protocol::properties::{
-    any_bytes_as_value, decode_any_chunking, packet_round_trip, patch_round_trip, value_round_trip,
+    any_bytes_as_value, decode_any_chunking, link_any_text, packet_round_trip, patch_round_trip,
+    value_round_trip,
 };
 
 /// Inputs made up for each property.
@@ -13,15 +15,30 @@ const RANDOM: usize = 2_000;
 /// Bytes of one of them at most.
 const LONGEST: usize = 400;
 
+/// Bytes that a property may hold at once besides what its input gives cause for: a hub, say.
+const FIXED: u64 = 64 << 10;
+
+/// And for each byte of its input.
+const PER_BYTE: u64 = 200;
+
 /// Checks a property with every seed of the fuzz target of its name, and with random bytes.
 fn check(target: &str, property: fn(&[u8])) {
+    check_within(FIXED, target, property);
+}
+
+fn check_within(fixed: u64, target: &str, property: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
     let seeds = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut count = 0;
+    let (mut count, mut most) = (0, 0);
+    let mut bounded = |bytes: &[u8]| {
+        let held = allocation_counter::measure(|| property(bytes)).bytes_max;
+        assert!(held <= fixed + PER_BYTE * bytes.len() as u64, "{held} bytes for {} of input", bytes.len());
+        most = most.max(held);
+    };
     for seed in seeds {
         let path = seed.expect("a folder can be listed").path();
         eprintln!("{}", path.display());
-        property(&fs::read(&path).expect("a seed can be read"));
+        bounded(&fs::read(&path).expect("a seed can be read"));
         count += 1;
     }
     assert!(count > 0, "{} has no seeds", folder.display());
@@ -32,8 +49,9 @@ fn check(target: &str, property: fn(&[u8])) {
         let mut random = fastrand::Rng::with_seed(number as u64);
         let mut bytes = vec![0; random.usize(..LONGEST)];
         random.fill(&mut bytes);
-        property(&bytes);
+        bounded(&bytes);
     }
+    println!("{target}: at most {most} bytes at once");
 }
 
 #[test]
@@ -64,6 +82,22 @@ fn a_difference_makes_the_new_of_the_old() {
 #[test]
 fn a_hub_stays_sound_whatever_connections_do() {
     check("hub_operations", hub_operations);
+}
+
+#[test]
+fn a_greeting_is_the_same_however_it_is_cut() {
+    check("greeting_any_bytes", greeting_any_bytes);
+}
+
+#[test]
+fn links_are_the_same_after_a_round_trip() {
+    check("link_any_text", link_any_text);
+}
+
+#[test]
+fn files_of_options_are_read_or_refused() {
+    // A reader of YAML has tables of its own, and takes aliases up to a bound of its own.
+    check_within(8 << 20, "config_any_text", config_any_text);
 }
 
 #[test]

@@ -7,15 +7,20 @@
 //! - [`on_interrupt`], [`Stop`]: an orderly end on Ctrl-C or SIGTERM;
 //! - [`HubArgument`], [`LinkArguments`], [`config`]: links, on the command line and in a file;
 //! - [`access`]: who may do what at a hub; [`token_for`]: as whom a program comes to one;
+//! - [`LimitArguments`]: limits, on the command line and in a file;
 //! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
 #![forbid(unsafe_code)]
 
 pub mod access;
+mod amount;
 pub mod config;
 mod diagnostics;
 mod hub;
 mod interrupt;
+mod limits;
 mod links;
+#[cfg(feature = "properties")]
+pub mod properties;
 #[cfg(feature = "rows")]
 mod rows;
 mod run;
@@ -24,8 +29,10 @@ mod table;
 pub mod time;
 mod token;
 
+pub use amount::{SizeError, parse_size};
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
+pub use limits::{LimitArguments, LimitSetting, LimitSettingError, limits};
 pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};

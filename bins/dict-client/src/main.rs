@@ -51,8 +51,8 @@ impl ConnectionArguments {
     fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client> {
         let hub = self.hub.native()?;
         let product = concat!("dict-client ", env!("CARGO_PKG_VERSION"));
-        let client =
-            Client::builder().name(self.name).product(product).credentials(dict_cli::token_for(&hub)?);
-        Ok(more(client).connect(hub)?)
+        let limits = dict_cli::limits(&self.limits)?;
+        let client = Client::builder().name(self.name).product(product).limits(limits);
+        Ok(more(client.credentials(dict_cli::token_for(&hub)?)).connect(hub)?)
     }
 }

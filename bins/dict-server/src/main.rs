@@ -2,6 +2,7 @@
 //! elsewhere records it.
 #![forbid(unsafe_code)]
 
+mod limits;
 mod token;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dict_cli::access::{AccessArgument, AccessFile};
 use dict_cli::config::Keys;
-use dict_cli::{LINK_HELP, LinkArguments};
+use dict_cli::{LINK_HELP, LimitArguments, LinkArguments};
 use dict_event_loop::server::{Server, Settings};
 
 /// Pass dictionaries, messages and requests on between programs.
@@ -30,6 +31,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Token(token::TokenArguments),
+    /// List what a hub takes at most: the limits that --limit sets
+    Limits,
 }
 
 /// Serving, the command that has no name.
@@ -39,18 +42,22 @@ struct ServeArguments {
     links: LinkArguments,
     #[command(flatten)]
     access: AccessArgument,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 fn main() -> ExitCode {
     dict_cli::run("dict-server", |Arguments { serve: arguments, command }: Arguments| match command {
         None => serve(arguments),
         Some(Command::Token(arguments)) => token::run(&arguments),
+        Some(Command::Limits) => limits::run(),
     })
 }
 
-fn serve(ServeArguments { links, access }: ServeArguments) -> anyhow::Result<()> {
+fn serve(ServeArguments { links, access, limits }: ServeArguments) -> anyhow::Result<()> {
     let (links, config) = links.read(Keys::SERVER)?;
     let access = access.read(&config)?;
+    let limits = limits.read(&config)?;
     if let Some(hub) = links.hubs.first() {
         return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());
     }
@@ -58,6 +65,7 @@ fn serve(ServeArguments { links, access }: ServeArguments) -> anyhow::Result<()>
         listen: links.listen.clone(),
         product: concat!("dict-server ", env!("CARGO_PKG_VERSION")).to_owned(),
         access: access.as_ref().map(|file| file.access().clone()),
+        limits,
         ..Settings::default()
     })?;
     let older = links.open_older(&mut server)?;

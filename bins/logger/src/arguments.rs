@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dict_cli::access::AccessArgument;
-use dict_cli::{HubArgument, LINK_HELP, LinkArguments, time};
+use dict_cli::{HubArgument, LINK_HELP, LimitArguments, LinkArguments, time};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::Time;
 use dict_timeline::{Amount, Filter, Kind, Limit};
@@ -64,6 +64,8 @@ pub(crate) struct RecordArguments {
     pub(crate) links: LinkArguments,
     #[command(flatten)]
     pub(crate) access: AccessArgument,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
     /// Make the timeline a folder, and in it begin a file after each such time or size, as 1d or 8GB
     #[arg(long, value_name = "TIME|SIZE", value_parser = amount::parse)]
     pub(crate) rotate: Option<Amount>,
@@ -248,6 +250,8 @@ pub(crate) struct NoteArguments {
     pub(crate) text: String,
     #[command(flatten)]
     pub(crate) hub: HubArgument,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
 }
 
 /// For clap, whose parsers return results.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use dict_cli::{RowTable, Stdout, Stop};
-use dict_event_loop::client::{Client, WriterOptions};
+use dict_event_loop::client::{Builder, Client, WriterOptions};
 use dict_protocol::dictionary;
 use dict_protocol::value::Dictionary;
 use dict_timeline::{Filter, Kind, Reader, Timeline};
@@ -44,6 +44,8 @@ pub(crate) fn check(timeline: &Timeline) -> Result<()> {
 /// They end first, so that the logger still takes their last values; the printer ends last, so that it tells of them.
 pub(crate) fn run(logger: Logger, path: &Path, quiet: bool, stop: &Stop) -> Result<()> {
     let hub = reachable(*logger.addresses().first().context("a demo has to listen somewhere")?);
+    // A hub of larger frames is left alone by whoever does not take them.
+    let client = || Client::builder().limits(logger.limits().clone());
     let reader = Reader::open(path)?;
     let start = reader.last_n()?;
     let handle = logger.handle();
@@ -54,8 +56,8 @@ pub(crate) fn run(logger: Logger, path: &Path, quiet: bool, stop: &Stop) -> Resu
         spawn("printer", stop, move || print(&reader, start, &committed))
     });
     let publishers = [
-        spawn("cpu", stop, publisher(hub, CPU, processor(), stop))?,
-        spawn("memory", stop, publisher(hub, MEMORY, memory(), stop))?,
+        spawn("cpu", stop, publisher(client(), hub, CPU, processor(), stop))?,
+        spawn("memory", stop, publisher(client(), hub, MEMORY, memory(), stop))?,
     ];
     let supervisor = thread::spawn(move || {
         let ended = publishers.map(join);
@@ -100,6 +102,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// What a program with an instrument does: it connects, and publishes what it reads, over and over.
 fn publisher(
+    client: Builder,
     hub: SocketAddr,
     source: &'static str,
     mut read: impl FnMut() -> Dictionary + Send + 'static,
@@ -107,7 +110,7 @@ fn publisher(
 ) -> impl FnOnce() -> Result<()> + Send + 'static {
     let stop = stop.clone();
     move || {
-        let client = Client::builder().name(source).connect(hub.to_string().as_str())?;
+        let client = client.name(source).connect(hub.to_string().as_str())?;
         let writer = client.writer(source, WriterOptions::default())?;
         while !stop.within(INTERVAL) {
             writer.publish(&read())?;

@@ -11,10 +11,11 @@ use crate::arguments::NoteArguments;
 /// How long loggers may take to have it on disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) fn run(NoteArguments { text, hub }: NoteArguments) -> Result<()> {
+pub(crate) fn run(NoteArguments { text, hub, limits }: NoteArguments) -> Result<()> {
     let product = concat!("logger ", env!("CARGO_PKG_VERSION"));
+    let limits = dict_cli::limits(&limits.limits)?;
     let hub = hub.native()?;
-    let client = Client::builder().name("note").product(product);
+    let client = Client::builder().name("note").product(product).limits(limits);
     let client = client.credentials(dict_cli::token_for(&hub)?).connect(hub)?;
     let options = RequestOptions { timeout: TIMEOUT, ..RequestOptions::default() };
     client.request("$note", Value::from(text), &options).context("not noted")?;

@@ -9,6 +9,7 @@ use dict_cli::config::{Config, Keys};
 use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
+use dict_protocol::limits::Limits;
 use dict_timeline::{Amount, Options, Timeline};
 
 use crate::amount;
@@ -22,6 +23,7 @@ struct Wanted {
     timeline: PathBuf,
     options: Options,
     access: Option<AccessFile>,
+    limits: Limits,
     demo: bool,
     quiet: bool,
 }
@@ -47,8 +49,9 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
 
 fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     let (links, config) = arguments.links.read(Keys::LOGGER)?;
-    let RecordArguments { timeline, rotate, keep, access, demo, quiet, .. } = arguments;
+    let RecordArguments { timeline, rotate, keep, access, limits, demo, quiet, .. } = arguments;
     let access = access.read(&config)?;
+    let limits = limits.read(&config)?;
     let mut options = Options::default();
     options.rotate = amount(rotate, "rotate", &config)?;
     options.keep = amount(keep, "keep", &config)?;
@@ -66,7 +69,7 @@ fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     }
     let timeline = timeline.or_else(|| config.text("timeline").map(PathBuf::from));
     let timeline = timeline.unwrap_or_else(|| TIMELINE.into());
-    Ok(Wanted { links, timeline, options, access, demo, quiet: quiet || config.flag("quiet") })
+    Ok(Wanted { links, timeline, options, access, limits, demo, quiet: quiet || config.flag("quiet") })
 }
 
 /// What the command line says, or else the file.
@@ -78,7 +81,7 @@ fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Am
     }
 }
 
-fn start(Wanted { links, timeline, options, access, demo, .. }: &Wanted) -> Result<Logger> {
+fn start(Wanted { links, timeline, options, access, limits, demo, .. }: &Wanted) -> Result<Logger> {
     let access = || access.as_ref().map(|file| file.access().clone());
     let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
     let open = || -> Result<Timeline> {
@@ -88,11 +91,11 @@ fn start(Wanted { links, timeline, options, access, demo, .. }: &Wanted) -> Resu
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, links.listen.clone(), access(), &remotes) {
+    match Logger::new(open()?, links.listen.clone(), access(), &remotes, limits.clone()) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open()?, Vec::new(), access(), &remotes)
+            Logger::new(open()?, Vec::new(), access(), &remotes, limits.clone())
         }
         started => started,
     }

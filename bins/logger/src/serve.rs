@@ -54,9 +54,9 @@ impl Logger {
         listen: Vec<Address>,
         access: Option<Access>,
         remotes: &[Remote],
+        limits: Limits,
     ) -> Result<Self> {
         let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
-        let limits = Limits::default();
         let settings = Settings {
             product: product.clone(),
             listen,
@@ -89,6 +89,11 @@ impl Logger {
     /// Where it listens for the native protocol.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
+    }
+
+    /// What it takes at most.
+    pub(crate) fn limits(&self) -> &Limits {
+        self.server.limits()
     }
 
     /// What stops it.

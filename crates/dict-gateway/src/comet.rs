@@ -18,6 +18,7 @@ use dict_event_loop::Close;
 use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_protocol::dialect::comet::{self, Request, ServerEnd};
 use dict_protocol::dialect::{Dialect, Incoming, Options};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::session::RequestId;
@@ -65,8 +66,6 @@ enum Stage {
 }
 
 impl Comet {
-    /// How long a client may take to say what it wants.
-    const PATIENCE: Duration = Duration::from_secs(5);
     /// How long it may take to read its answer.
     const TAKING: Duration = Duration::from_secs(60);
     /// How long a caller's seat is kept without a request.
@@ -151,7 +150,8 @@ impl Comet {
         let Some(exchange) = self.exchanges.get(&socket) else { return };
         match exchange.stage {
             Stage::Reading(_) => {
-                let reason = format!("no complete request came within {} s", Self::PATIENCE.as_secs());
+                let patience = streams.limits().greeting.as_millis();
+                let reason = format!("no complete request came within {patience} ms (limit greeting)");
                 self.spoiled(streams, now, socket, &reason);
             }
             Stage::Waiting { .. } => {
@@ -159,6 +159,22 @@ impl Comet {
             }
             Stage::Asked => {}
             Stage::Answered => streams.close(socket, Close::Now),
+        }
+    }
+
+    /// Gives up the seat of the caller that has not asked for longest, where there are too many to take one for `host`.
+    fn make_room(&mut self, streams: &mut Streams, host: &str) {
+        if self.callers.contains_key(host) || self.callers.len() < streams.limits().peers {
+            return;
+        }
+        let idle = self.callers.iter().filter(|(_, caller)| caller.exchanges == 0);
+        let Some(longest) = idle.min_by_key(|(_, caller)| caller.idle_since).map(|(host, _)| host.clone())
+        else {
+            return;
+        };
+        if let Some(caller) = self.callers.remove(&longest) {
+            self.hosts.remove(&caller.seat);
+            streams.leave_seat(caller.seat, "others ask");
         }
     }
 
@@ -182,6 +198,7 @@ impl Dialogue for Comet {
 
     fn opened(&mut self, streams: &mut Streams, now: Now, socket: StreamId, _: Origin) {
         let host = host_of(streams.peer(socket));
+        self.make_room(streams, &host);
         let caller = self.callers.entry(host.clone()).or_insert_with(|| {
             let seat = streams.take_seat(&format!("{}/{host}", Dialect::Comet), &format!("{host} (comet)"));
             Caller { seat, exchanges: 0, idle_since: now.instant }
@@ -189,11 +206,12 @@ impl Dialogue for Comet {
         caller.exchanges += 1;
         self.hosts.insert(caller.seat, host.clone());
         let stage = Stage::Reading(ServerEnd::new(&Options::from(streams.limits())));
-        self.exchanges.insert(socket, Exchange { host, stage, deadline: now.instant + Self::PATIENCE });
+        let patience = streams.limits().greeting;
+        self.exchanges.insert(socket, Exchange { host, stage, deadline: now.instant + patience });
     }
 
-    fn refuse(&mut self, streams: &mut Streams, socket: StreamId) {
-        let reason = "too many programs are connected already; ask again later";
+    fn refuse(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) {
+        let reason = format_args!("{reason}; ask again later");
         streams.write(socket, |output| comet::encode_error(reason, output));
         streams.close(socket, Close::Drain);
     }
@@ -264,7 +282,7 @@ impl Dialogue for Comet {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self, _: &Limits) -> Option<Instant> {
         let late = self
             .exchanges
             .values()

@@ -18,6 +18,7 @@ use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::dialect::comms::End;
 use dict_protocol::dialect::{Content, Dialect, Incoming, Options, SayError};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::{Apply, Link};
 use dict_protocol::packet::{Encoded, Mode};
 use dict_protocol::pattern::Pattern;
@@ -52,6 +53,7 @@ struct Complaints {
     faults: Complaint,
     unrecorded: Complaint,
     unsent: Complaint,
+    unfinished: Complaint,
 }
 
 struct Speaker {
@@ -69,6 +71,8 @@ struct Speaker {
     turns: u64,
     /// Its input has ended as it should.
     left: bool,
+    /// When it began the message that it has not finished.
+    begun: Option<Instant>,
 }
 
 /// A watched source's dictionary, as a peer has it.
@@ -97,9 +101,10 @@ impl Comms {
         loop {
             let Some(peer) = self.peers.get_mut(socket) else { return };
             let message = match peer.state.codec.decode(&mut bytes) {
-                Ok(None) => return,
+                Ok(None) => return self.note_unfinished(now, socket),
                 Ok(Some(Incoming::Message(content))) => value_of(content),
                 Ok(Some(Incoming::Refused(fault))) => {
+                    peer.state.begun = None;
                     if let Some(count) = self.complaints.faults.raise(now.instant) {
                         tracing::warn!(peer = streams.peer(socket), count, "a message is not taken: {fault}");
                     }
@@ -115,7 +120,45 @@ impl Comms {
                     return streams.close(socket, Close::Reset);
                 }
             };
+            peer.state.begun = None;
             self.said(streams, now, socket, &message);
+        }
+    }
+
+    /// Notes since when a peer owes the rest of a message.
+    fn note_unfinished(&mut self, now: Now, socket: StreamId) {
+        let Some(Speaker { codec, early, begun, .. }) =
+            self.peers.get_mut(socket).map(|peer| &mut peer.state)
+        else {
+            return;
+        };
+        if codec.is_mid_message() || !early.is_empty() {
+            begun.get_or_insert(now.instant);
+        }
+    }
+
+    /// Ends connections whose message takes too long.
+    fn end_unfinished(&mut self, streams: &mut Streams, now: Now) {
+        let unfinished = streams.limits().unfinished;
+        let is_late = |begun: Option<Instant>| begun.is_some_and(|begun| begun + unfinished <= now.instant);
+        let late: Vec<_> = self
+            .peers
+            .iter_mut()
+            .filter_map(|(socket, peer)| is_late(peer.state.begun).then_some(socket))
+            .collect();
+        for socket in late {
+            if let Some(count) = self.complaints.unfinished.raise(now.instant) {
+                let (peer, most) = (streams.peer(socket), unfinished.as_millis());
+                tracing::warn!(
+                    peer,
+                    count,
+                    "a connection is reset: a message that it began is not whole after {most} ms (limit unfinished)"
+                );
+            }
+            if let Some(peer) = self.peers.get_mut(socket) {
+                peer.state.begun = None;
+            }
+            streams.close(socket, Close::Reset);
         }
     }
 
@@ -327,6 +370,7 @@ impl Dialogue for Comms {
             has: HashMap::new(),
             turns: 0,
             left: false,
+            begun: None,
         };
         let host = self.server.as_ref().map(|_| self.link.host());
         self.peers.add(streams, socket, Dialect::Comms, host, state);
@@ -349,7 +393,7 @@ impl Dialogue for Comms {
                 );
                 streams.close(socket, Close::Reset);
             }
-            return;
+            return self.note_unfinished(now, socket);
         }
         self.take(streams, now, socket, bytes);
     }
@@ -399,6 +443,7 @@ impl Dialogue for Comms {
                 let Some(socket) = self.peers.named(seat, name) else { return };
                 let Some(peer) = self.peers.get_mut(socket) else { return };
                 let early = std::mem::take(&mut peer.state.early);
+                peer.state.begun = None;
                 self.take(streams, now, socket, &early);
             }
             Told::Message(letter) => self.deliver(streams, now, seat, &letter),
@@ -416,11 +461,14 @@ impl Dialogue for Comms {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.feed.as_ref().and_then(Feed::poll_timeout)
+    fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
+        let begun = self.peers.iter().filter_map(|(_, peer)| peer.state.begun).min();
+        let unfinished = begun.map(|begun| begun + limits.unfinished);
+        unfinished.into_iter().chain(self.feed.as_ref().and_then(Feed::poll_timeout)).min()
     }
 
     fn handle_timeout(&mut self, streams: &mut Streams, now: Now) {
+        self.end_unfinished(streams, now);
         if let (Some(desk), Some(feed)) = (self.desk, &mut self.feed) {
             streams.with_seat(desk, |session, _| feed.retry(session, now));
         }

@@ -153,6 +153,13 @@ impl Feed {
         }
     }
 
+    /// Nothing of it will be written any more, nor what is not acknowledged be sent again.
+    pub(crate) fn forget(&mut self, session: &mut Session) {
+        if let Some(writer) = self.writer.take() {
+            session.remove_writer(writer);
+        }
+    }
+
     /// Something became of a writer of the session.
     pub(crate) fn told(&mut self, session: &mut Session, now: Now, writer: WriterId, change: &WriterChange) {
         if self.writer != Some(writer) {

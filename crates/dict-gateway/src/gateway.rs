@@ -2,6 +2,7 @@
 
 use dict_event_loop::Close;
 use dict_event_loop::server::{Manner, Origin, Party, StreamId, Wish};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::time::{Instant, Now};
 
@@ -21,7 +22,8 @@ pub(crate) trait Dialogue: Send {
     fn opened(&mut self, streams: &mut Streams, now: Now, socket: StreamId, origin: Origin);
 
     /// One peer more than there may be has come, and is to be sent away.
-    fn refuse(&mut self, streams: &mut Streams, socket: StreamId) {
+    fn refuse(&mut self, streams: &mut Streams, socket: StreamId, reason: &str) {
+        let _ = reason;
         streams.close(socket, Close::Reset);
     }
 
@@ -48,7 +50,8 @@ pub(crate) trait Dialogue: Send {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
+        let _ = limits;
         None
     }
 
@@ -83,11 +86,24 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the hub of that name, for the programs of `link`.
-    pub(crate) fn new(hub: &str, link: &Link, mut dialogue: Box<dyn Dialogue>) -> Self {
-        let mut streams = Streams::new(hub, &identity(link));
+    /// A gateway to the hub of that name, with its limits, for the programs of `link`.
+    pub(crate) fn new(hub: &str, limits: &Limits, link: &Link, mut dialogue: Box<dyn Dialogue>) -> Self {
+        let mut streams = Streams::new(hub, limits, &identity(link));
         dialogue.start(&mut streams);
         Self { streams, dialogue, crowded: Complaint::default() }
+    }
+
+    /// Why a peer that has come is one too many, if so.
+    fn crowd(&self, stream: StreamId) -> Option<String> {
+        let Limits { peers, address_connections, .. } = *self.streams.limits();
+        if self.streams.sockets() > peers {
+            Some(format!("{peers} programs are connected to this gateway already (limit peers)"))
+        } else if self.streams.sockets_like(stream) > address_connections {
+            let most = address_connections;
+            Some(format!("{most} are connected from its address already (limit address_connections)"))
+        } else {
+            None
+        }
     }
 
     /// Brings to the dialogue what seats were told, and what that led to.
@@ -109,16 +125,12 @@ impl Party for Gateway {
         if !self.streams.opened(now, stream, origin, peer) {
             return;
         }
-        let most = self.streams.limits().peers;
-        if matches!(origin, Origin::Listener(_)) && self.streams.sockets() > most {
+        let crowd = if matches!(origin, Origin::Listener(_)) { self.crowd(stream) } else { None };
+        if let Some(reason) = crowd {
             if let Some(count) = self.crowded.raise(now.instant) {
-                tracing::error!(
-                    peer,
-                    count,
-                    "sent away: {most} programs are connected to this gateway already"
-                );
+                tracing::error!(peer, count, "sent away: {reason}");
             }
-            self.dialogue.refuse(&mut self.streams, stream);
+            self.dialogue.refuse(&mut self.streams, stream, &reason);
         } else {
             self.dialogue.opened(&mut self.streams, now, stream, origin);
         }
@@ -182,13 +194,14 @@ impl Party for Gateway {
     fn woken(&mut self, _: Now) {}
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.streams.poll_timeout().into_iter().chain(self.dialogue.poll_timeout()).min()
+        let dialogue = self.dialogue.poll_timeout(self.streams.limits());
+        self.streams.poll_timeout().into_iter().chain(dialogue).min()
     }
 
     fn handle_timeout(&mut self, now: Now) {
         self.streams.handle_timeout(now);
         self.tell(now);
-        if self.dialogue.poll_timeout().is_some_and(|at| at <= now.instant) {
+        if self.dialogue.poll_timeout(self.streams.limits()).is_some_and(|at| at <= now.instant) {
             self.dialogue.handle_timeout(&mut self.streams, now);
         }
     }

@@ -70,7 +70,8 @@ pub fn listen(server: &mut Server, link: &Link) -> Result<SocketAddr, ServerErro
         Dialect::Native => return Err(unsuitable(link, "a server listens natively by itself")),
     };
     let address = address(link)?;
-    let addresses = server.add_party(Box::new(Gateway::new(server.name(), link, dialogue)), &[address])?;
+    let gateway = Gateway::new(server.name(), server.limits(), link, dialogue);
+    let addresses = server.add_party(Box::new(gateway), &[address])?;
     Ok(addresses[0])
 }
 
@@ -92,7 +93,8 @@ pub fn connect(server: &mut Server, link: &Link) -> Result<(), ServerError> {
         }
         Dialect::Native => return Err(unsuitable(link, "a hub connects to no other hub")),
     };
-    server.add_party(Box::new(Gateway::new(server.name(), link, dialogue)), &[])?;
+    let gateway = Gateway::new(server.name(), server.limits(), link, dialogue);
+    server.add_party(Box::new(gateway), &[])?;
     Ok(())
 }
 

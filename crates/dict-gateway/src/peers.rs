@@ -70,6 +70,10 @@ impl<T> Peers<T> {
         self.by_socket.keys().copied().collect()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, &Peer<T>)> {
+        self.by_socket.iter().map(|(&socket, peer)| (socket, peer))
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (StreamId, &mut Peer<T>)> {
         self.by_socket.iter_mut().map(|(&socket, peer)| (socket, peer))
     }

@@ -6,6 +6,7 @@ use dict_event_loop::Close;
 use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_protocol::dialect::pingpong::{PONG, ServerEnd};
 use dict_protocol::dialect::{Codec, Dialect, Incoming};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Dictionary;
@@ -78,8 +79,25 @@ impl PingPong {
             }
             return;
         }
-        let feed = self.feeds.entry(source.clone()).or_insert_with(|| Feed::new(source));
+        let source = source.clone();
+        if !self.feeds.contains_key(&source) && self.feeds.len() >= streams.limits().peers {
+            self.forget_one(streams, desk);
+        }
+        let feed = self.feeds.entry(source.clone()).or_insert_with(|| Feed::new(&source));
         streams.with_seat(desk, |session, _| feed.set(session, now, &set));
+    }
+
+    /// Forgets the source of a client that is gone: rather one of which nothing is left to be acknowledged.
+    fn forget_one(&mut self, streams: &mut Streams, desk: SeatId) {
+        let Self { feeds, feeders, .. } = self;
+        let gone = |source: &&String| !feeders.contains_key(*source);
+        streams.with_seat(desk, |session, _| {
+            let settled = feeds.iter().find(|(source, feed)| gone(source) && feed.is_settled(session));
+            let source = settled.map(|(source, _)| source).or_else(|| feeds.keys().find(gone)).cloned();
+            if let Some(mut feed) = source.and_then(|source| feeds.remove(&source)) {
+                feed.forget(session);
+            }
+        });
     }
 }
 
@@ -161,7 +179,7 @@ impl Dialogue for PingPong {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self, _: &Limits) -> Option<Instant> {
         self.feeds.values().filter_map(Feed::poll_timeout).min()
     }
 

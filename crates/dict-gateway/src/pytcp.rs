@@ -10,6 +10,7 @@ use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::dialect::pytcp::{ClientEnd, ServerEnd};
 use dict_protocol::dialect::{Codec, Dialect, Incoming, Options};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::mirror::Mirror;
 use dict_protocol::pattern::Pattern;
@@ -297,7 +298,7 @@ impl Dialogue for Recording {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self, _: &Limits) -> Option<Instant> {
         self.silent_at.into_iter().chain(self.feed.as_ref().and_then(Feed::poll_timeout)).min()
     }
 

@@ -12,6 +12,7 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Event, Session, Settings, SubscriptionId};
 use dict_protocol::time::{Instant, Now};
 
+use crate::peers::host_of;
 use crate::told::{Letter, Told};
 
 /// A seat at the hub: a native client on a local stream. Never given twice by one gateway.
@@ -72,9 +73,11 @@ impl Streams {
     /// At most.
     const REJOIN_MOST: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(hub: &str, identity: &str) -> Self {
+    /// Those of a gateway to the hub of that name, which has these limits; they act as `identity`.
+    pub(crate) fn new(hub: &str, limits: &Limits, identity: &str) -> Self {
         // A lab program writes a few hundred updates a second: what it is given here lasts for minutes without a logger.
-        let limits = Limits { spool: 16 << 20, spool_updates: 200_000, ..Limits::default() };
+        let (spool, spool_updates) = (limits.spool.min(16 << 20), limits.spool_updates.min(200_000));
+        let limits = Limits { spool, spool_updates, ..limits.clone() };
         Self {
             hub: hub.to_owned(),
             identity: identity.to_owned(),
@@ -335,6 +338,12 @@ impl Streams {
     /// How many there are.
     pub(crate) fn sockets(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// How many there are from where this one comes.
+    pub(crate) fn sockets_like(&self, socket: StreamId) -> usize {
+        let host = host_of(self.peer(socket));
+        self.sockets.values().filter(|other| host_of(&other.peer) == host).count()
     }
 
     /// Who is at the other end, for people.

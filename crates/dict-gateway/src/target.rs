@@ -12,6 +12,7 @@ use dict_event_loop::server::{Manner, Origin, StreamId};
 use dict_event_loop::{Address, Close, Retry};
 use dict_protocol::dialect::comet::{self, Answer, ClientEnd};
 use dict_protocol::dialect::{Incoming, Options};
+use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::session::Question;
@@ -162,7 +163,7 @@ impl Dialogue for Target {
         self.end(streams, place, Status::Failed, &error.into());
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self, _: &Limits) -> Option<Instant> {
         self.calls.values().map(|call| call.deadline).min()
     }
 

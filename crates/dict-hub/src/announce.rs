@@ -194,12 +194,14 @@ impl Hub {
     /// Takes an accepted announcement in.
     fn accept(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>, known: Option<SourceId>) {
         let limit = self.config.limits.sources;
-        let number = self.sources.next_id().filter(|_| self.sources.len() < limit);
+        let number = self.sources.next_id().filter(|_| self.sources.has_room(announce.source, limit));
         let id = match (known, number) {
             (Some(id), _) => self.take_over_connection(now, from, announce, id),
             (None, Some(number)) => self.add_source(from, announce, number),
             (None, None) => {
-                let text = format!("this hub takes at most {limit} sources, and 4294967295 in its life");
+                let text = format!(
+                    "this hub takes at most {limit} sources (limit sources), and 4294967295 in its life"
+                );
                 return self.answer_announce(from, announce, Outcome::Limit, None, &text);
             }
         };
@@ -292,8 +294,7 @@ impl Hub {
         reason: &str,
     ) {
         let highest = self.sources.names.get(announce.source).map_or(0, |name| name.highest);
-        let (live, previous) =
-            id.map_or((0, 0), |id| (self.sources[id].live, self.sources[id].previous));
+        let (live, previous) = id.map_or((0, 0), |id| (self.sources[id].live, self.sources[id].previous));
         self.peers.send(
             to,
             &Packet::Announced(Announced {

@@ -209,8 +209,8 @@ impl Hub {
         let limit = self.config.limits.every_output;
         let queued = self.peers[to].connection.output.len() + frame.len();
         if queued > limit {
-            let what = "number of bytes waiting to be read";
-            let error = ConnectionError::Limit { what, value: queued as u64, limit: limit as u64 };
+            let (name, what) = ("every_output", "number of bytes waiting to be read");
+            let error = ConnectionError::Limit { name, what, value: queued as u64, limit: limit as u64 };
             self.fail(now, to, &error);
         } else {
             self.peers.append(to, frame);
@@ -262,7 +262,7 @@ impl Hub {
         let limits = &self.config.limits;
         if self.peers[from].handles.len() >= limits.handlers || action.len() > limits.name {
             let text = format!(
-                "a connection handles at most {} actions, of at most {} bytes each",
+                "a connection handles at most {} actions (limit handlers), of at most {} bytes each (limit name)",
                 limits.handlers, limits.name
             );
             Some((ErrorCode::Limit, text))
@@ -322,14 +322,18 @@ impl Hub {
         let (limits, peer) = (&self.config.limits, &self.peers[from]);
         let (action, bytes) = (request.fields.action.len(), request.payload.bytes.len());
         if action > limits.name {
-            Some(format!("an action of {action} bytes is over the limit of {}", limits.name))
+            Some(format!("an action of {action} bytes is over the limit of {} (limit name)", limits.name))
         } else if !peer.standing.permits(Right::Request, request.fields.action) {
             Some(peer.standing.lacks(Right::Request, format_args!("{:?}", request.fields.action)))
         } else if peer.asked >= limits.requests {
-            Some(format!("{} requests of this connection are not answered yet", limits.requests))
+            let limit = limits.requests;
+            Some(format!("{limit} requests of this connection are not answered yet (limit requests)"))
         } else if peer.asked > 0 && peer.asked_bytes + bytes > limits.request_bytes {
             let limit = limits.request_bytes;
-            Some(format!("requests of this connection that are not answered yet carry {limit} bytes at most"))
+            Some(format!(
+                "requests of this connection that are not answered yet carry {limit} bytes at most (limit \
+                 request_bytes)"
+            ))
         } else {
             None
         }
@@ -398,7 +402,9 @@ impl Hub {
         self.peers[asker].asked_bytes -= asked.length();
         let (length, limit) = (payload.bytes.len(), payload_limit(&self.config.limits));
         if length > limit {
-            let text = format!("an answer of {length} bytes is over the limit of {limit}: ask for less");
+            let text = format!(
+                "an answer of {length} bytes is over the limit of {limit} (limit body): ask for less"
+            );
             return self.reply_text(asker, asked.number, Status::Failed, &text);
         }
         let handler = asked.handler.and_then(|id| self.peers.find(id));
@@ -494,7 +500,7 @@ fn payload_value(payload: &Payload<'_>, limits: &Limits) -> Result<Result<Value,
     let limit = payload_limit(limits);
     if payload.bytes.len() > limit {
         return Ok(Err(format!(
-            "{} bytes are over the limit of {limit} for what a message carries",
+            "{} bytes are over the limit of {limit} for what a message carries (limit body)",
             payload.bytes.len()
         )));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dict_protocol::connection::{ConnectionError, Phase};
 use dict_protocol::decoder::Decoder;
-use dict_protocol::frame::Kind;
+use dict_protocol::frame::{FrameError, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::name;
 use dict_protocol::packet::{
@@ -143,13 +143,9 @@ impl Hub {
     pub fn open(&mut self, now: Now, address: &str) -> ConnectionId {
         let index = self.peers.open(now, address, &self.config.limits);
         let id = self.peers[index].id;
-        let limit = self.config.limits.connections;
-        if self.peers.len() > limit {
-            let value = self.peers.len() as u64;
-            let error = ConnectionError::Limit { what: "number of connections", value, limit: limit as u64 };
-            self.fail(now, index, &error);
-        } else {
-            self.watch_silence(index);
+        match self.too_many(index) {
+            Some(error) => self.fail(now, index, &error),
+            None => self.watch_silence(index),
         }
         id
     }
@@ -172,6 +168,20 @@ impl Hub {
         }
     }
 
+    /// Why a connection that was just opened cannot be, if so.
+    fn too_many(&self, index: PeerIndex) -> Option<ConnectionError> {
+        let Limits { connections, address_connections, .. } = self.config.limits;
+        let from_there = self.peers.count_like(index);
+        let (name, what, value, limit) = if self.peers.len() > connections {
+            ("connections", "number of connections", self.peers.len(), connections)
+        } else if from_there > address_connections {
+            ("address_connections", "number of connections from one address", from_there, address_connections)
+        } else {
+            return None;
+        };
+        Some(ConnectionError::Limit { name, what, value: value as u64, limit: limit as u64 })
+    }
+
     /// Bytes came from a connection.
     pub fn receive(&mut self, now: Now, id: ConnectionId, mut bytes: &[u8]) {
         let Some(index) = self.peers.find(id) else { return };
@@ -183,6 +193,15 @@ impl Hub {
             let offset = decoder.offset();
             match decoder.decode(&mut bytes) {
                 Ok(None) => break Ok(()),
+                Err(FrameError::Length { length, limit }) if !self.peers[index].is_open() => {
+                    let (name, what) = ("greeting_body", "size in bytes of a greeting");
+                    break Err(ConnectionError::Limit {
+                        name,
+                        what,
+                        value: length.into(),
+                        limit: limit.into(),
+                    });
+                }
                 Err(error) => break Err(ConnectionError::Frame { offset, error }),
                 Ok(Some(frame)) => {
                     if let Err(error) = Packet::parse(&frame)
@@ -339,8 +358,8 @@ impl Hub {
         connection.admit(now.instant, packet)?;
         let (queued, limit) = (connection.output.len(), self.config.limits.output);
         if queued > limit {
-            let what = "number of bytes waiting to be read";
-            return Err(ConnectionError::Limit { what, value: queued as u64, limit: limit as u64 });
+            let (name, what) = ("output", "number of bytes waiting to be read");
+            return Err(ConnectionError::Limit { name, what, value: queued as u64, limit: limit as u64 });
         }
         match packet {
             Packet::Update(update) => return self.update(now, from, update),
@@ -377,12 +396,17 @@ impl Hub {
         }
         let body = self.config.limits.body;
         if hello.max_body < body {
-            let (value, limit) = (hello.max_body.into(), body.into());
-            return Err(ConnectionError::Limit {
-                what: "this hub's frames, up to their limit: the client's max_body",
-                value,
-                limit,
-            });
+            let text = format!(
+                "this hub sends frames of up to {body} bytes, and the client takes {} (limit body of both)",
+                hello.max_body
+            );
+            return Err(ConnectionError::Rule(text));
+        }
+        let (product, limit) = (hello.product.len(), self.config.limits.name);
+        if product > limit {
+            let (value, limit) = (product as u64, limit as u64);
+            let what = "size in bytes of a product's name";
+            return Err(ConnectionError::Limit { name: "name", what, value, limit });
         }
         let wish = if hello.name.is_empty() { "client" } else { hello.name };
         name::validate(wish, self.config.limits.name)

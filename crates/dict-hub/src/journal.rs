@@ -303,6 +303,11 @@ impl Journal {
             let oldest = self.entries.pop_front().expect("there are more than one");
             self.bytes -= oldest.patch.len();
         }
+        // A note that is kept no more gets no answer but its deadline's.
+        let first = self.entries.front().map_or(self.sequence, |entry| entry.sequence);
+        while self.notes.front().is_some_and(|&(noted, _)| noted < first) {
+            self.notes.pop_front();
+        }
     }
 
     /// Every logger has all up to `sequence`.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dict_protocol::connection::{Connection, Phase, Role};
@@ -128,6 +129,8 @@ pub(crate) struct Peers {
     /// Those that have something to write, or are to be closed.
     ready: Vec<ConnectionId>,
     names: HashMap<Box<str>, PeerIndex>,
+    /// How many come from each address.
+    addresses: HashMap<IpAddr, usize>,
 }
 
 impl Peers {
@@ -141,6 +144,9 @@ impl Peers {
             PeerIndex::try_from(self.slots.len() - 1).expect("connections are limited far below 2^32")
         });
         self.serial = self.serial.wrapping_add(1);
+        if let Some(ip) = ip(address) {
+            *self.addresses.entry(ip).or_default() += 1;
+        }
         self.slots[index as usize] = Some(Box::new(Peer {
             id: ConnectionId { serial: self.serial, index },
             connection: Connection::new(Role::Hub, now.instant, limits),
@@ -173,9 +179,21 @@ impl Peers {
     }
 
     pub(crate) fn remove(&mut self, index: PeerIndex) {
-        if self.slots[index as usize].take().is_some() {
-            self.free.push(index);
+        let Some(peer) = self.slots[index as usize].take() else { return };
+        self.free.push(index);
+        if let Some(ip) = ip(&peer.address)
+            && let Some(count) = self.addresses.get_mut(&ip)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&ip);
+            }
         }
+    }
+
+    /// How many connections there are from where this one comes; none of what comes over no network.
+    pub(crate) fn count_like(&self, index: PeerIndex) -> usize {
+        ip(&self[index].address).and_then(|ip| self.addresses.get(&ip)).copied().unwrap_or(0)
     }
 
     /// Where a connection stands, if it still does.
@@ -243,6 +261,11 @@ impl Peers {
         }
         None
     }
+}
+
+/// Of an address on a network, without the port.
+fn ip(address: &str) -> Option<IpAddr> {
+    address.parse().ok().map(|address: SocketAddr| address.ip())
 }
 
 impl std::ops::Index<PeerIndex> for Peers {

@@ -1,13 +1,16 @@
 //! What holds for whatever connections do, as functions that take any bytes and panic if it does not hold; see
 //! [`dict_protocol::properties`].
 
+mod greeting;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use dict_protocol::change;
+use dict_protocol::crc;
 use dict_protocol::decoder::Decoder;
 use dict_protocol::encoding::messagepack;
-use dict_protocol::frame::{Encoding, Kind};
+use dict_protocol::frame::{self, Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::Mirror;
 use dict_protocol::packet::{
@@ -19,6 +22,8 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::properties::Choices;
 use dict_protocol::record::{GapReason, Stamp};
 use dict_protocol::time::Now;
+
+pub use greeting::greeting_any_bytes;
 
 use crate::access::{Access, Identity, Rights, TokenHash};
 use crate::{Config, ConnectionId, Hub};
@@ -105,10 +110,14 @@ fn limits() -> Limits {
         keys: 20,
         depth: 8,
         connections: 6,
+        address_connections: 4,
+        name: 12,
         sources: 8,
         subscriptions: 4,
         handlers: 3,
         requests: 3,
+        request_bytes: 64,
+        deadline: Duration::from_secs(10),
         latest_output: 1 << 10,
         every_output: 6 << 10,
         durable_output: 6 << 10,
@@ -147,7 +156,21 @@ impl Lab {
             4 => self.hub.end_turn(self.now),
             5 => self.with_peer(choices, |lab, peer, choices| {
                 let (now, id) = (lab.now, lab.peers[peer].id);
-                lab.hub.receive(now, id, choices.some_bytes(40));
+                match choices.some_bytes(40) {
+                    // Any frame, of any kind: nobody guesses a checksum.
+                    [0xFF, kind, encoding, flags, body @ ..] => {
+                        let mut bytes = Vec::new();
+                        frame::write(&mut bytes, Kind::Ignorable, Encoding::None, 0, |out| {
+                            out.extend_from_slice(body);
+                        });
+                        [bytes[1], bytes[2], bytes[3]] = [*kind, *encoding, *flags];
+                        let end = bytes.len() - frame::TRAILER;
+                        let sum = crc::checksum(&bytes[1..end]);
+                        bytes[end..end + 4].copy_from_slice(&sum.to_le_bytes());
+                        lab.hub.receive(now, id, &bytes);
+                    }
+                    bytes => lab.hub.receive(now, id, bytes),
+                }
             }),
             _ => self.with_peer(choices, Self::send_something),
         }
@@ -167,7 +190,7 @@ impl Lab {
 
     /// A client connects and greets.
     fn open(&mut self, client: u8, who: usize) {
-        let id = self.hub.open(self.now, "192.0.2.1:1000");
+        let id = self.hub.open(self.now, ["192.0.2.1:1000", "192.0.2.2:1000"][usize::from(client) / 2 % 2]);
         let mirror = Mirror::new(&limits());
         let (decoder, subscriptions) = (Decoder::new(u32::MAX), HashMap::new());
         self.peers.push(Peer { id, who, decoder, mirror, subscriptions, writes: Vec::new(), ended: false });
@@ -440,7 +463,7 @@ impl Lab {
     }
 
     fn compare_with_a_new_watcher(&mut self) {
-        if self.peers.len() >= limits().connections {
+        while self.peers.len() >= limits().address_connections {
             let first = self.peers.remove(0);
             self.hub.closed(self.now, first.id, "gone");
         }

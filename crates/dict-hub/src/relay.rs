@@ -345,12 +345,13 @@ fn write_key(key: &str, out: &mut Vec<u8>) {
 fn too_large(size: Size, most: Size) -> ConnectionError {
     if size.keys > most.keys {
         ConnectionError::Limit {
+            name: "keys",
             what: "a dictionary's number of keys",
             value: size.keys as u64,
             limit: most.keys as u64,
         }
     } else {
         let (value, limit) = (size.bytes as u64, most.bytes as u64);
-        ConnectionError::Limit { what: "a dictionary's size in bytes", value, limit }
+        ConnectionError::Limit { name: "dictionary", what: "a dictionary's size in bytes", value, limit }
     }
 }

@@ -222,6 +222,11 @@ impl Sources {
         self.count
     }
 
+    /// Whether one of that name may be added. Names stay, so that an older epoch is known to be one, and count too.
+    pub(crate) fn has_room(&self, name: &str, limit: usize) -> bool {
+        self.count < limit && (self.names.len() < limit || self.names.contains_key(name))
+    }
+
     pub(crate) fn find(&mut self, id: SourceId) -> Option<&mut Source> {
         let index = (id as usize).checked_sub(1)?;
         let page = self.pages.get_mut(index / PAGE)?.as_mut()?;

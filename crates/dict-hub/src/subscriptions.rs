@@ -23,7 +23,13 @@ impl Hub {
         let limit = self.config.limits.subscriptions;
         let peer = &mut self.peers[from];
         if peer.subscriptions.len() >= limit {
-            let text = format!("this hub takes at most {limit} subscriptions of a connection");
+            let text =
+                format!("this hub takes at most {limit} subscriptions of a connection (limit subscriptions)");
+            return self.refuse(from, ErrorCode::Limit, ABOUT_SUBSCRIBE, subscribe.id.into(), &text);
+        }
+        let (length, limit) = (subscribe.pattern.len(), self.config.limits.name);
+        if length > limit {
+            let text = format!("a pattern of {length} bytes is over the limit of {limit} (limit name)");
             return self.refuse(from, ErrorCode::Limit, ABOUT_SUBSCRIBE, subscribe.id.into(), &text);
         }
         if peer.subscriptions.iter().any(|other| other.id == subscribe.id) {
@@ -82,7 +88,7 @@ impl Hub {
         self.forget_subscription(now.instant, peer, Mode::Every);
         for id in ended {
             let text = format!(
-                "more than {limit} bytes were waiting to be read in mode every; subscribe again for the state as it is now"
+                "more than {limit} bytes were waiting to be read in mode every (limit every_output); subscribe again for the state as it is now"
             );
             self.refuse(peer, ErrorCode::TooSlow, ABOUT_SUBSCRIBE, id.into(), &text);
         }

@@ -112,11 +112,14 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError::Silent`] if so: the connection is to be failed.
+    /// [`ConnectionError::Silent`] if so, or [`ConnectionError::NoGreeting`]: the connection is to be failed.
     pub fn check(&self, now: Instant) -> Result<(), ConnectionError> {
-        match self.deadline() {
-            Some(deadline) if now >= deadline => Err(ConnectionError::Silent { patience: self.patience }),
-            _ => Ok(()),
+        let patience = self.patience;
+        match (self.deadline(), self.phase) {
+            (Some(deadline), _) if now < deadline => Ok(()),
+            (Some(_), Phase::Greeting) => Err(ConnectionError::NoGreeting { patience }),
+            (Some(_), _) => Err(ConnectionError::Silent { patience }),
+            (None, _) => Ok(()),
         }
     }
 
@@ -169,9 +172,15 @@ pub enum ConnectionError {
         phase: Phase,
     },
     /// Nothing came for too long.
-    #[error("silent for {} ms", patience.as_millis())]
+    #[error("silent for {} ms, three times the limit heartbeat", patience.as_millis())]
     Silent {
         /// How long that is allowed.
+        patience: Duration,
+    },
+    /// No greeting came in time.
+    #[error("no greeting came within {} ms (limit greeting)", patience.as_millis())]
+    NoGreeting {
+        /// How long it may take.
         patience: Duration,
     },
     /// The two speak no common version.
@@ -185,8 +194,10 @@ pub enum ConnectionError {
         max: u16,
     },
     /// A limit was passed.
-    #[error("{what} of {value} is over the limit of {limit}")]
+    #[error("{what} of {value} is over the limit of {limit} (limit {name})")]
     Limit {
+        /// Which, as [`Limits::TABLE`] calls it.
+        name: &'static str,
         /// Of what.
         what: &'static str,
         /// What came.
@@ -224,7 +235,7 @@ impl ConnectionError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Frame { error: FrameError::Length { .. }, .. } | Self::Limit { .. } => ErrorCode::Limit,
-            Self::Silent { .. } => ErrorCode::Silence,
+            Self::Silent { .. } | Self::NoGreeting { .. } => ErrorCode::Silence,
             Self::Version { .. } => ErrorCode::Version,
             Self::Credentials(_) => ErrorCode::Credentials,
             Self::Forbidden(_) => ErrorCode::Forbidden,

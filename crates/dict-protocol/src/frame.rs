@@ -218,7 +218,7 @@ pub enum FrameError {
         flags: u8,
     },
     /// A longer body than was agreed.
-    #[error("a frame's body of {length} bytes is over the limit of {limit}")]
+    #[error("a frame's body of {length} bytes is over the limit of {limit} (limit body)")]
     Length {
         /// What the frame claims.
         length: u32,

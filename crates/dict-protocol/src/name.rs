@@ -42,7 +42,7 @@ pub enum NameError {
     #[error("a name cannot be empty")]
     Empty,
     /// It has too many bytes.
-    #[error("a name of {length} bytes is over the limit of {limit}")]
+    #[error("a name of {length} bytes is over the limit of {limit} (limit name)")]
     TooLong {
         /// How many bytes it has.
         length: usize,

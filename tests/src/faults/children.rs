@@ -13,7 +13,7 @@ use dict_protocol::limits::Limits;
 
 use super::journal::{Journal, KEY, Life, content};
 use super::load::{WINDOW, logged};
-use super::{flooded, stopped};
+use super::{attack, flooded, stopped};
 use crate::programs::PATIENCE;
 
 /// What a child is to do.
@@ -37,6 +37,13 @@ pub enum Task {
         /// How: every or latest.
         mode: String,
     },
+    /// Attack a hub for some seconds.
+    Attack {
+        /// How many.
+        seconds: u64,
+        /// Where it listens, for each dialect.
+        addresses: Vec<String>,
+    },
     /// Write as fast as possible until standard input ends.
     Flood {
         /// Where.
@@ -55,6 +62,7 @@ pub fn run(task: Task) {
         Task::Watch { hub, mode } => {
             stopped::watch(&hub, if mode == "every" { Mode::Every } else { Mode::Latest });
         }
+        Task::Attack { seconds, addresses } => attack::attack(seconds, &addresses),
         Task::Flood { hub } => flooded::flood(&hub),
     }
 }

@@ -17,12 +17,22 @@
 //! | `stopped.rs` | 13: a subscriber that does not read |
 //! | `flooded.rs` | 14: a writer that writes as fast as it can |
 //! | `crowded.rs` | 15, 16: no descriptors left; everybody at once |
+//! | `lengths.rs` | 17: lengths that are claimed |
+//! | `slow.rs` | 18: connections that say a byte a second |
+//! | `bombs.rs` | 19: values that nest too deep |
+//! | `poison.rs` | 20: values and names that programs stumble over |
 //! | `clocks.rs` | 21: clocks that jump |
+//! | `browser.rs` | 22: a web browser that posts frames |
 //! | `soak.rs` | 24: hours of work |
+//! | `attack.rs` | all of 15, 17 to 20 and 22 at once, beside ordinary clients |
 //!
+//! `hostile.rs` has what strangers send, and the hub that they send it to.
 //! `load.rs` has the writers, `systems.rs` the programs under test, `proxy.rs` what stands between them, and
 //! `children.rs` what the program `faults` does as a child of itself.
 
+mod attack;
+pub mod bombs;
+mod browser;
 mod calls;
 pub mod children;
 mod clocks;
@@ -32,12 +42,16 @@ mod exchanges;
 mod flipped;
 mod flooded;
 mod full;
+mod hostile;
 pub mod journal;
 mod killed;
+mod lengths;
 mod load;
 pub mod oracle;
+mod poison;
 mod proxy;
 mod silent;
+mod slow;
 mod soak;
 mod spooled;
 mod stopped;
@@ -77,9 +91,17 @@ pub const ROWS: &[Row] = &[
     Row { number: 14, fault: "one flooder beside 50 ordinary writers", run: flooded::run },
     Row { number: 15, fault: "no file descriptors left", run: crowded::descriptors },
     Row { number: 16, fault: "everybody reconnects at once", run: crowded::everybody },
+    Row { number: 17, fault: "lengths that cannot be", run: lengths::run },
+    Row { number: 18, fault: "slow loris", run: slow::run },
+    Row { number: 19, fault: "nesting bombs", run: bombs::run },
+    Row { number: 20, fault: "poison values", run: poison::run },
     Row { number: 21, fault: "clock jumps", run: clocks::run },
+    Row { number: 22, fault: "a web browser posts a frame", run: browser::run },
     Row { number: 24, fault: "soak", run: soak::run },
 ];
+
+/// All that strangers can do at once, which is no row of its own.
+pub const ATTACK: Row = Row { number: 0, fault: "rows 15, 17 to 20 and 22 at once", run: attack::run };
 
 /// How rows are to be run.
 #[derive(Clone, Debug)]

@@ -49,6 +49,13 @@ impl Service {
         self.running = listening(traced);
     }
 
+    /// Starts it again, after its end, with a limit as `prlimit` takes it.
+    pub(super) fn restart_limited(&mut self, limit: &str) {
+        let mut limited = Command::new("prlimit");
+        limited.arg(limit).arg(programs::program(self.name)).args(&self.arguments);
+        self.running = listening(limited);
+    }
+
     /// Starts it again, after its end.
     pub(super) fn restart(&mut self) {
         self.running = started(self.name, &self.arguments);

@@ -4,6 +4,7 @@
 mod config;
 mod demo;
 mod exchange;
+mod limits;
 mod older;
 mod publishing;
 mod reading;

@@ -10,7 +10,7 @@ use dictwire_tests::programs::{run, succeed};
 fn everything_has_help_and_each_program_its_version() {
     for (program, commands) in [
         ("logger", &["show", "state", "export", "info", "verify", "note"][..]),
-        ("dict-server", &[]),
+        ("dict-server", &["limits"]),
         (
             "dict-client",
             &[
@@ -81,6 +81,16 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
             ],
             "this program listens there itself",
         ),
+        ("logger", &["--limit", "body"], "write NAME=VALUE"),
+        (
+            "logger",
+            &["--limit", "bodies=4MiB"],
+            "there is no limit \"bodies\": there are body, greeting_body",
+        ),
+        ("dict-server", &["--limit", "body=1"], "limit body cannot be 1: it is from 8KiB to 256MiB"),
+        ("dict-server", &["--limit", "greeting=5"], "\"5\" is not a length of time"),
+        ("dict-server", &["--limit", "body=16KiB"], "limit body cannot be 16KiB with the others as they are"),
+        ("dict-client", &["--limit", "keys=many", "status"], "limit keys takes a whole number"),
         ("logger", &["--rotate", "daily"], "neither a time nor a size"),
         ("logger", &["--rotate", "0d"], "neither a time nor a size"),
         ("logger", &["--keep", "30d"], "give --rotate, too"),

@@ -176,8 +176,16 @@ fn a_handler_that_blocks_stops_no_heartbeat() {
 
 #[test]
 fn what_callbacks_do_not_take_is_bounded() {
+    let few = Limits { callbacks: 5, ..Limits::default() };
+    let small = Limits { callback_bytes: 5_500, ..Limits::default() };
+    for limits in [few, small] {
+        bounded_by(limits);
+    }
+}
+
+/// By limits that five messages of 1,000 bytes are within.
+fn bounded_by(limits: Limits) {
     let hub = Hub::new();
-    let limits = Limits { callbacks: 5, ..Limits::default() };
     let slow = hub.builder("slow").limits(limits).connect(&hub.address).unwrap();
     let (release, wait) = mpsc::channel::<()>();
     let (told, heard) = mpsc::channel();
@@ -189,14 +197,16 @@ fn what_callbacks_do_not_take_is_bounded() {
     slow.handle("x", |_| Ok(Value::Null)).unwrap();
     slow.ping(SOON).unwrap();
     let other = hub.client("other");
-    other.send(Some("slow"), "hurry").unwrap();
+    let text = "hurry".repeat(200);
+    other.send(Some("slow"), text.as_str()).unwrap();
     heard.recv_timeout(SOON).unwrap();
     for _ in 0..20 {
-        other.send(Some("slow"), "hurry").unwrap();
+        other.send(Some("slow"), text.as_str()).unwrap();
     }
     eventually(|| slow.dropped_messages() == 15);
-    let refused = other.request("x", Value::Null, &RequestOptions::default());
+    let ask = || other.request("x", Value::from(text.as_str()), &RequestOptions::default());
+    let refused = ask();
     assert!(matches!(refused, Err(RequestError::Refused(_))), "{refused:?}");
     drop(release);
-    eventually(|| other.request("x", Value::Null, &RequestOptions::default()).is_ok());
+    eventually(|| ask().is_ok());
 }

@@ -68,9 +68,17 @@ fn every_update_is_seen_in_order() {
 
 #[test]
 fn a_program_that_does_not_look_is_told_what_it_missed() {
+    let few = Limits { watch_events: 100, ..Limits::default() };
+    let small = Limits { watch_bytes: 1_000, ..Limits::default() };
+    for limits in [few, small] {
+        told_what_it_missed(limits);
+    }
+}
+
+/// Of a thousand updates, with limits that so many are not within.
+fn told_what_it_missed(limits: Limits) {
     let hub = Hub::new();
     let writer = hub.client("writer").writer("a", WriterOptions::default()).unwrap();
-    let limits = Limits { watch_events: 100, ..Limits::default() };
     let watcher = hub.builder("watcher").limits(limits).connect(&hub.address).unwrap();
     let watch = watcher.watch(Pattern::all(), EVERY).unwrap();
     watch.wait_current(SOON).unwrap();

@@ -133,7 +133,7 @@ fn what_nests_deeper_than_a_message_may_is_refused_by_itself() {
     }
     assert_eq!(messages.recv_timeout(SOON).unwrap(), Content::Value(1.into()), "the connection goes on");
 
-    for (depth, expected) in [(127, "Error: nested deeper than 126 levels"), (1, "done")] {
+    for (depth, expected) in [(127, "Error: nested deeper than 126 levels (limit depth)"), (1, "done")] {
         let mut request = Vec::new();
         let value = json::read(nested(depth).replace("[]", "[1]").as_bytes(), 128).unwrap();
         comet::encode_request("on", &value, 200, &mut request).unwrap();

@@ -1,26 +1,35 @@
 //! The rows of `tests/FAULTS.md` in their short form, and that the oracle which decides about them can say no.
 
+mod memory;
 mod oracle;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dictwire_tests::faults::{Miss, ROWS, Setting};
+use dictwire_tests::faults::{ATTACK, Miss, ROWS, Row, Setting};
 
 /// Runs a row in its short form, which has to hold.
 fn row(number: u8) {
+    run(ROWS.iter().find(|row| row.number == number).expect("there is such a row"));
+}
+
+fn run(row: &Row) {
     let setting = Setting {
         times: None,
         short: true,
         soak: Duration::from_secs(5),
         program: PathBuf::from(env!("CARGO_BIN_EXE_faults")),
     };
-    let row = ROWS.iter().find(|row| row.number == number).expect("there is such a row");
     match (row.run)(&setting) {
         Ok(figure) => println!("{figure}"),
         Err(Miss::LeftOut(why)) => println!("left out: {why}"),
         Err(Miss::Broken(what)) => panic!("{}: {what}", row.fault),
     }
+}
+
+#[test]
+fn everything_at_once() {
+    run(&ATTACK);
 }
 
 macro_rules! rows {
@@ -51,6 +60,11 @@ rows! {
     a_flood: 14,
     no_descriptors_left: 15,
     everybody_at_once: 16,
+    lengths_that_cannot_be: 17,
+    connections_that_say_little: 18,
+    bombs: 19,
+    poison: 20,
     clocks_that_jump: 21,
+    browsers: 22,
     a_soak: 24,
 }

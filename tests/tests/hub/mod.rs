@@ -4,6 +4,7 @@ mod abuse;
 mod access;
 mod exchange;
 mod lab;
+mod limits;
 mod losses;
 
 use std::time::Duration;

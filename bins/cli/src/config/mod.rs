@@ -9,6 +9,10 @@
 //!   listen = ["0.0.0.0:7450", "comms://127.0.0.1:3000?type=json"]
 //!   connect = "pytcp://10.0.0.7?source=psu"      # one, or a list
 //!   quiet = true
+//!
+//!   [limits]                                     # --limit of each
+//!   connections = 20000
+//!   body = "2MiB"
 //!   ```
 //!
 //!   A key that is no option of the program's is an error. Paths are relative to where the program runs, as on the
@@ -33,6 +37,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use dict_protocol::link::Link;
 
+use crate::limits::LimitSetting;
 use crate::links::Given;
 use crate::run::UsageError;
 
@@ -60,6 +65,7 @@ pub struct Config {
     pub(crate) connect: Vec<Given>,
     texts: BTreeMap<&'static str, String>,
     flags: BTreeSet<&'static str>,
+    pub(crate) limits: Vec<LimitSetting>,
 }
 
 impl Config {

@@ -28,6 +28,13 @@ fn toml_says_what_the_command_line_can() {
 }
 
 #[test]
+fn toml_has_a_table_of_limits() {
+    let config = read("lab.toml", "quiet = true\n[limits]\nbody = \"2MiB\"\nconnections = 1_000\n").unwrap();
+    let limits = ["body=2MiB", "connections=1000"].map(|text| text.parse::<LimitSetting>().unwrap());
+    assert_eq!(config.limits, limits);
+}
+
+#[test]
 fn what_is_wrong_with_toml_is_told_with_its_line() {
     for (text, told) in [
         (
@@ -48,6 +55,11 @@ fn what_is_wrong_with_toml_is_told_with_its_line() {
         ("quiet = true\nlisten = [", "line 2: unclosed array"),
         ("quiet = true\nquiet = true", "line 2: duplicate key"),
         ("quiet = maybe", "line 1: "),
+        ("limits = 5", "line 1: limits takes a table, as [limits], not a value of type integer"),
+        ("[limits]\nbody = \"4MiB\"\nbodies = 5", "line 3: there is no limit \"bodies\": there are body, "),
+        ("[limits]\nbody = true", "line 2: limits takes numbers, and texts in quotes"),
+        ("[limits]\nconnections = -1", "line 2: limit connections takes a whole number"),
+        ("[limits]\nconnections = 0", "line 2: limit connections cannot be 0: it is from 1 to"),
     ] {
         let error = read("lab.toml", text).expect_err(text);
         assert!(error.starts_with(&format!("lab.toml, {told}")), "{text}: {error}");
@@ -55,7 +67,7 @@ fn what_is_wrong_with_toml_is_told_with_its_line() {
     let error = Config::parse(Path::new("hub.toml"), "timeline = \"a\"", Keys::SERVER).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, access"
+        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, access, limits"
     );
 }
 

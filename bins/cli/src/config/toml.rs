@@ -5,6 +5,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, File, Keys};
+use crate::limits::LimitSetting;
 use crate::links::Given;
 
 pub(super) fn read(file: &File<'_>, keys: Keys) -> anyhow::Result<Config> {
@@ -28,8 +29,10 @@ pub(super) fn read(file: &File<'_>, keys: Keys) -> anyhow::Result<Config> {
             config.texts.insert(key, entry.text()?);
         } else if let Some(key) = find(keys.flags) {
             config.flags.extend(entry.flag()?.then_some(key));
+        } else if entry.key == "limits" {
+            config.limits = entry.limits()?;
         } else {
-            let known = [&["listen", "connect"], keys.texts, keys.flags].concat().join(", ");
+            let known = [&["listen", "connect"], keys.texts, keys.flags, &["limits"]].concat().join(", ");
             return Err(file.wrong(line, format_args!("unknown key {:?}: known are {known}", entry.key)));
         }
     }
@@ -68,6 +71,27 @@ impl Entry<'_> {
             .parse()
             .map_err(|error| self.file.wrong(line, format_args!("{} {text:?}: {error}", self.key)))?;
         Ok(Given { place: format!("{}, line {line}: {}", self.file.name, self.key), link })
+    }
+
+    /// A table of limits.
+    fn limits(&self) -> anyhow::Result<Vec<LimitSetting>> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            return Err(self.is_no(self.line, self.value.get_ref(), "a table, as [limits]"));
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_unstable_by_key(|(name, _)| name.span().start);
+        entries
+            .into_iter()
+            .map(|(name, value)| {
+                let line = self.file.line(name.span().start);
+                let text = match value.get_ref() {
+                    DeValue::String(text) => text.to_string(),
+                    DeValue::Integer(number) => number.to_string(),
+                    other => return Err(self.is_no(line, other, "numbers, and texts in quotes as \"4MiB\"")),
+                };
+                LimitSetting::new(name.get_ref(), &text).map_err(|error| self.file.wrong(line, error))
+            })
+            .collect()
     }
 
     fn text(&self) -> anyhow::Result<String> {

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dict_hub::{Config, Hub};
-use dict_protocol::limits::Limits;
+use dict_protocol::limits::{LimitError, Limits};
 use dict_protocol::time::Time;
 
 pub use dict_hub::access;
@@ -68,6 +68,9 @@ pub enum ServerError {
     /// The operating system's event queue failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
+    /// Its limits contradict each other, or are out of bounds.
+    #[error(transparent)]
+    Limits(#[from] LimitError),
     /// A party could not go on.
     #[error("{0}")]
     Party(String),
@@ -112,18 +115,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If an address is in use, not this machine's, or not permitted.
+    /// If the limits cannot be, or an address is in use, not this machine's, or not permitted.
     pub fn new(settings: Settings) -> Result<Self, ServerError> {
+        settings.limits.check()?;
         let mut event_loop = EventLoop::new()?;
         let (listeners, addresses) = listen_on_all(&mut event_loop, &settings.listen)?;
         let now = Clock::now();
         let name = settings.name.unwrap_or_else(|| default_name(&addresses));
-        let config = Config {
-            name,
-            run: first_run(now.time),
-            product: settings.product,
-            limits: settings.limits,
-        };
+        let config =
+            Config { name, run: first_run(now.time), product: settings.product, limits: settings.limits };
         let mut hub = Hub::new(config, now);
         hub.set_access(now, settings.access);
         let (stop, access) = (Arc::new(AtomicBool::new(false)), NewAccess::default());
@@ -143,6 +143,11 @@ impl Server {
     /// The hub's name.
     pub fn name(&self) -> &str {
         &self.node.hub.config().name
+    }
+
+    /// What it takes at most.
+    pub fn limits(&self) -> &Limits {
+        &self.node.hub.config().limits
     }
 
     /// What stops it from elsewhere.

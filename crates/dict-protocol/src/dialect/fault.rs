@@ -24,7 +24,7 @@ use crate::value::{Dictionary, Kind, Value};
 #[non_exhaustive]
 pub enum Fault {
     /// A length past the limit. Nothing was reserved for it.
-    #[error("at byte {offset}: a length of {length} bytes, at most {limit} are taken")]
+    #[error("at byte {offset}: a length of {length} bytes, at most {limit} are taken (limit body)")]
     TooLong {
         /// Where the message or frame begins.
         offset: u64,

@@ -14,7 +14,7 @@ pub mod tagged;
 #[non_exhaustive]
 pub enum EncodeError {
     /// Lists and dictionaries stand within one another more often than the limit allows.
-    #[error("nested deeper than {limit} levels")]
+    #[error("nested deeper than {limit} levels (limit depth)")]
     TooDeep {
         /// The most levels that are allowed.
         limit: usize,
@@ -106,7 +106,7 @@ pub enum DecodeError {
         offset: usize,
     },
     /// Lists and dictionaries stand within one another more often than the limit allows.
-    #[error("at byte {offset}: nested deeper than {limit} levels")]
+    #[error("at byte {offset}: nested deeper than {limit} levels (limit depth)")]
     TooDeep {
         /// Where the list or dictionary begins that is one too many.
         offset: usize,

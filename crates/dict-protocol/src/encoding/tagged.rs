@@ -39,7 +39,7 @@ pub enum TaggedError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// Lists and dictionaries stand within one another more often than the limit allows.
-    #[error("nested deeper than {limit} levels")]
+    #[error("nested deeper than {limit} levels (limit depth)")]
     TooDeep {
         /// The most levels that are allowed.
         limit: usize,

@@ -7,11 +7,13 @@
 mod choices;
 mod decoder;
 mod dialect;
+mod link;
 mod packet;
 mod value;
 
 pub use choices::Choices;
 pub use decoder::decode_any_chunking;
 pub use dialect::{comet_any_chunking, comms_any_chunking, pingpong_any_bytes, pytcp_any_chunking};
+pub use link::link_any_text;
 pub use packet::packet_round_trip;
 pub use value::{any_bytes_as_value, patch_round_trip, value_round_trip};

@@ -35,7 +35,7 @@ pub enum SendError {
     #[error("not connected")]
     NotConnected,
     /// The hub does not read fast enough.
-    #[error("{queued} bytes wait to be sent already, the limit is {limit}")]
+    #[error("{queued} bytes wait to be sent already, the limit is {limit} (limit client_output)")]
     Full {
         /// How many wait.
         queued: usize,
@@ -43,7 +43,7 @@ pub enum SendError {
         limit: usize,
     },
     /// It is too large for a frame.
-    #[error("a payload of {length} bytes is over the limit of {limit}")]
+    #[error("a payload of {length} bytes is over the limit of {limit} (limit body)")]
     TooLarge {
         /// How many bytes it has.
         length: usize,
@@ -51,7 +51,7 @@ pub enum SendError {
         limit: usize,
     },
     /// A name or an action is too long.
-    #[error("a name of {length} bytes is over the limit of {limit}")]
+    #[error("a name of {length} bytes is over the limit of {limit} (limit name)")]
     Name {
         /// How many bytes it has.
         length: usize,
@@ -59,7 +59,7 @@ pub enum SendError {
         limit: usize,
     },
     /// There are as many handlers as there may be.
-    #[error("a client handles at most {limit} actions")]
+    #[error("a client handles at most {limit} actions (limit handlers)")]
     Handlers {
         /// How many that is.
         limit: usize,
@@ -74,13 +74,13 @@ pub enum RequestError {
     #[error(transparent)]
     Send(#[from] SendError),
     /// Too many are not answered yet.
-    #[error("{limit} requests are not answered yet: no more are allowed")]
+    #[error("{limit} requests are not answered yet: no more are allowed (limit requests)")]
     Outstanding {
         /// How many are allowed.
         limit: usize,
     },
     /// The deadline is too far away.
-    #[error("a deadline of {} s is over the limit of {} s", deadline.as_secs(), limit.as_secs())]
+    #[error("a deadline of {} s is over the limit of {} s (limit deadline)", deadline.as_secs(), limit.as_secs())]
     Deadline {
         /// What was asked for.
         deadline: Duration,

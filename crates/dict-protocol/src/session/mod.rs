@@ -132,7 +132,8 @@ impl Session {
         self.drop_link();
         let limits = &self.settings.limits;
         let mut connection = Connection::new(Role::Client, now.instant, limits);
-        self.decoder = Decoder::new(limits.body);
+        // A hub's greeting is short; after it frames may be larger.
+        self.decoder = Decoder::new(limits.greeting_body);
         self.greeted = now;
         connection.output.send(&Packet::Hello(Hello {
             version_min: VERSION,
@@ -161,6 +162,10 @@ impl Session {
             };
             if let Err(error) = taken {
                 self.fail(&error, events);
+            }
+            // The hub has greeted: frames may be larger from the next one on.
+            if decoder.limit() != self.agreed.body && self.is_open() {
+                decoder.set_limit(self.agreed.body);
             }
         }
         self.decoder = decoder;
@@ -334,7 +339,6 @@ impl Session {
             ..limits.clone()
         };
         self.logger = welcome.logger;
-        self.decoder.set_limit(body);
         let Some(connection) = &mut self.connection else { return Ok(()) };
         connection.open(heartbeat);
         self.pings.opened(now, self.greeted, welcome, heartbeat, &mut connection.output);

@@ -17,13 +17,13 @@ pub struct SubscriptionId(pub u32);
 #[non_exhaustive]
 pub enum SubscribeError {
     /// There are as many as there may be.
-    #[error("a client has at most {limit} subscriptions")]
+    #[error("a client has at most {limit} subscriptions (limit subscriptions)")]
     Limit {
         /// How many that is.
         limit: usize,
     },
     /// The pattern is longer than names are.
-    #[error("a pattern of {length} bytes is over the limit of {limit}")]
+    #[error("a pattern of {length} bytes is over the limit of {limit} (limit name)")]
     Pattern {
         /// How many bytes it has.
         length: usize,

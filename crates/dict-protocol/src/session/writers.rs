@@ -32,7 +32,7 @@ pub enum AddWriterError {
     #[error("this client writes that source already")]
     Written,
     /// There are as many as there may be.
-    #[error("a client writes at most {limit} sources")]
+    #[error("a client writes at most {limit} sources (limit sources)")]
     Limit {
         /// How many that is.
         limit: usize,

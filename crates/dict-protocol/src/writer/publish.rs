@@ -22,7 +22,7 @@ pub enum PublishError {
     #[error("a value cannot be published: {0}")]
     Value(#[from] EncodeError),
     /// The dictionary would have too many keys.
-    #[error("a dictionary of {keys} keys is over the limit of {limit}")]
+    #[error("a dictionary of {keys} keys is over the limit of {limit} (limit keys)")]
     Keys {
         /// How many it would have.
         keys: usize,
@@ -30,7 +30,7 @@ pub enum PublishError {
         limit: usize,
     },
     /// The dictionary, or what changes at once, would be too large.
-    #[error("{bytes} bytes of keys and values are over the limit of {limit}")]
+    #[error("{bytes} bytes of keys and values are over the limit of {limit} (limit dictionary)")]
     Size {
         /// How many bytes of MessagePack it would have.
         bytes: usize,

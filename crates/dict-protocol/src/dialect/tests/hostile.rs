@@ -291,7 +291,8 @@ fn whatever_is_answered_in_comet_can_be_sent() {
     let mut out = Vec::new();
     crate::dialect::comet::encode_answer(&deep, 128, &mut out);
     let text = String::from_utf8_lossy(&out);
-    let reason = r#"{"result": "Error: the answer cannot be sent: nested deeper than 127 levels"}"#;
+    let reason =
+        r#"{"result": "Error: the answer cannot be sent: nested deeper than 127 levels (limit depth)"}"#;
     assert!(text.ends_with(reason), "{text}");
 }
 

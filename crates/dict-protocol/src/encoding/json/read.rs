@@ -60,7 +60,7 @@ pub enum JsonError {
         offset: usize,
     },
     /// Lists and dictionaries stand within one another more often than the limit allows.
-    #[error("at byte {offset}: nested deeper than {limit} levels")]
+    #[error("at byte {offset}: nested deeper than {limit} levels (limit depth)")]
     TooDeep {
         /// Where the list or dictionary begins that is one too many.
         offset: usize,

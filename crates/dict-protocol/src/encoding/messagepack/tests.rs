@@ -171,5 +171,5 @@ fn errors_are_readable() {
     let message = |bytes: &[u8]| -> String { format!("{}", decode(bytes, 1).unwrap_err()) };
     assert_eq!(message(b"\xa3ab"), "at byte 1: 3 more bytes were to come, 2 are left");
     assert_eq!(message(b"\x81\x01\x01"), "at byte 1: expected a text, got marker 0x01");
-    assert_eq!(message(b"\x91\x90"), "at byte 1: nested deeper than 1 levels");
+    assert_eq!(message(b"\x91\x90"), "at byte 1: nested deeper than 1 levels (limit depth)");
 }

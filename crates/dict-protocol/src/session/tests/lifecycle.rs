@@ -49,7 +49,10 @@ fn silence_ends_a_connection_and_pings_keep_it() {
     fixture.after(Duration::from_millis(14_999));
     assert_eq!(fixture.told(), []);
     fixture.after(Duration::from_millis(1));
-    assert_eq!(fixture.told(), [Told::Disconnected("silent for 15000 ms".into())]);
+    assert_eq!(
+        fixture.told(),
+        [Told::Disconnected("silent for 15000 ms, three times the limit heartbeat".into())]
+    );
     assert!(fixture.session.should_close());
     assert_eq!(fixture.sent().last(), Some(&Sent::Error(ErrorCode::Silence)));
     fixture.disconnect();
@@ -62,7 +65,10 @@ fn a_hub_that_does_not_greet_is_given_up() {
     fixture.session.connected(fixture.now);
     assert_eq!(fixture.session.poll_timeout().unwrap().since(fixture.now.instant), Duration::from_secs(5));
     fixture.after(Duration::from_secs(5));
-    assert_eq!(fixture.told(), [Told::Disconnected("silent for 5000 ms".into())]);
+    assert_eq!(
+        fixture.told(),
+        [Told::Disconnected("no greeting came within 5000 ms (limit greeting)".into())]
+    );
 }
 
 #[test]

@@ -209,7 +209,16 @@ impl Fixture {
 }
 
 fn accepted() -> Announced<'static> {
-    Announced { epoch: 0, outcome: Outcome::Accepted, id: 1, live: 0, highest: 0, previous: 0, source: "a", reason: "" }
+    Announced {
+        epoch: 0,
+        outcome: Outcome::Accepted,
+        id: 1,
+        live: 0,
+        highest: 0,
+        previous: 0,
+        source: "a",
+        reason: "",
+    }
 }
 
 fn n_of(dictionary: &Dictionary) -> Option<i64> {
