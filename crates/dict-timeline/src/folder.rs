@@ -41,6 +41,18 @@ pub(crate) struct Extent {
     pub time_max: Time,
 }
 
+impl Extent {
+    /// The rows of both.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        Self {
+            first_n: self.first_n.min(other.first_n),
+            last_n: self.last_n.max(other.last_n),
+            time_min: self.time_min.min(other.time_min),
+            time_max: self.time_max.max(other.time_max),
+        }
+    }
+}
+
 impl Part {
     /// The file that is begun at a time, or, if that is not later than the one before, a second after it.
     pub(crate) fn new(folder: &Path, time: Time, before: Option<&Self>) -> Self {
@@ -107,6 +119,11 @@ pub(crate) fn catalogue(database: &Connection) -> rusqlite::Result<HashMap<Strin
         .prepare_cached("SELECT first_n, last_n, time_min, time_max, name FROM part ORDER BY first_n")?;
     let parts = query.query_map((), |row| Ok((row.get(4)?, extent(row)?)))?;
     parts.collect()
+}
+
+/// The name of the file that goes on with an open one, if that is known.
+pub(crate) fn next_of(database: &Connection) -> rusqlite::Result<Option<String>> {
+    database.query_row("SELECT next FROM position", (), |row| row.get(0))
 }
 
 /// Which rows an open file holds; `None`: it has none yet.

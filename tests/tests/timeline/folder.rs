@@ -323,9 +323,46 @@ fn what_is_wrong_between_files_is_found() {
         assert!(matches!(found[0], Finding::Beginning { .. }), "{sql}: {found:?}");
         assert!(!found[0].to_string().is_empty());
     }
+    for sql in ["UPDATE part SET time_max = time_max - 1", "UPDATE part SET last_n = 2", "DELETE FROM part"] {
+        let found = findings(&|parts| run(parts.last().unwrap(), sql));
+        assert!(matches!(found[0], Finding::Beginning { .. }), "{sql}: {found:?}");
+    }
+    for sql in ["UPDATE resume SET ended = NOT ended", "DELETE FROM span"] {
+        let found = findings(&|parts| run(&parts[3], sql));
+        assert!(!found.is_empty(), "{sql}");
+    }
+    for gone in [1, 2] {
+        let found =
+            findings(&|parts| parts.iter().rev().take(gone).for_each(|part| fs::remove_file(part).unwrap()));
+        assert!(matches!(found[..], [Finding::FileMissing { .. }]), "{found:?}");
+    }
     // An update that is missing at the seam.
     let found = findings(&|parts| run(parts.last().unwrap(), "DELETE FROM record"));
     assert!(!found.is_empty());
+}
+
+#[test]
+fn files_of_the_first_schema_are_brought_up_to_date() {
+    let both = both();
+    for path in parts(&both.folder).iter().chain([&both.place.path]) {
+        let old = "ALTER TABLE stream DROP COLUMN crc; ALTER TABLE position DROP COLUMN next; \
+                   PRAGMA user_version = 1";
+        Connection::open(path).unwrap().execute_batch(old).unwrap();
+    }
+    for path in [&both.place.path, &both.folder] {
+        assert!(matches!(Reader::open(path), Err(Error::Older { found: 1, .. })));
+        let mut timeline = Timeline::create_or_open(path, Options::default()).unwrap();
+        let mut maker = Maker::default();
+        maker.set("psu", 9, 3, "current", 0.75);
+        maker.store(&mut timeline);
+        timeline.close().unwrap();
+        let reader = Reader::open(path).unwrap();
+        assert_sound(&reader);
+        assert_eq!(all(&reader, &Filter::default()).last().unwrap().n, Some(reader.last_n().unwrap()));
+    }
+    fs::remove_file(parts(&both.folder).last().unwrap()).unwrap();
+    let found = Reader::open(&both.folder).unwrap().verify(|_| {}).unwrap();
+    assert!(matches!(found[..], [Finding::FileMissing { .. }]), "{found:?}");
 }
 
 #[test]

@@ -59,10 +59,16 @@ impl Folder {
             parts.push(first);
         }
         let (newest, older) = parts.split_last().expect("there is one at least");
-        for part in older.iter().filter(|part| has_log(&part.path)) {
+        for part in older.iter().filter(|part| has_log(&part.path) || is_outdated(part)) {
             finish(part, options)?;
         }
         let file = Store::open(&newest.path, options)?;
+        if let Some(gone) = folder::next_of(file.database())? {
+            tracing::error!(file = gone, "the newest file of the folder is gone: going on without it");
+        }
+        if let Some(before) = older.last() {
+            mend_next(before, newest, options)?;
+        }
         Ok((Self { parts, begun_with: 0, pruned_at: Instant::now() }, file))
     }
 
@@ -88,6 +94,8 @@ impl Folder {
         begin::next(&part, file, before, options)?;
         // One that cannot be written yet, as on a full disk, is begun anew the next time.
         let next = Store::open(&part.path, options).inspect_err(|_| drop(fs::remove_file(&part.path)))?;
+        note_next(file, &part)?;
+        begin::reached("noted it in the one before");
         self.begun_with = next.size()?;
         tracing::info!(path = %part.path.display(), "began a file");
         self.parts.push(part);
@@ -140,7 +148,36 @@ impl Folder {
     }
 }
 
-/// Brings the log that was left beside an older file into it.
+/// Whether only a writer can bring a file to what readers know.
+fn is_outdated(part: &Part) -> bool {
+    matches!(File::open(&part.path), Err(Error::Older { .. }))
+}
+
+/// Writes into a file which one goes on with it, so that it is missed if it is ever gone. It may be written later, when
+/// the folder is opened the next time.
+fn note_next(file: &Store, next: &Part) -> Result<()> {
+    match file.database().execute("UPDATE position SET next = ?1", [next.name()]).map_err(Error::from) {
+        Err(error) if error.is_passing() => {
+            tracing::warn!(%error, "not noted yet which file goes on with the one before");
+            Ok(())
+        }
+        noted => noted.map(drop),
+    }
+}
+
+/// Writes that into the last file but one, if a writer was killed before it could.
+fn mend_next(before: &Part, newest: &Part, options: &Options) -> Result<()> {
+    let is_noted = |file: File| Ok(folder::next_of(file.database())?.as_deref() == Some(newest.name()));
+    // A file that cannot be read is told of by whoever reads it.
+    if File::open(&before.path).and_then(is_noted).unwrap_or(true) {
+        return Ok(());
+    }
+    let file = Store::open(&before.path, options)?;
+    note_next(&file, newest)?;
+    file.close()
+}
+
+/// Brings the log that was left beside an older file into it, and its schema up to date.
 fn finish(part: &Part, options: &Options) -> Result<()> {
     match Store::open(&part.path, options) {
         Ok(file) => file.close(),
