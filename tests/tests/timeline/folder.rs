@@ -342,6 +342,37 @@ fn what_is_wrong_between_files_is_found() {
 }
 
 #[test]
+fn what_came_late_is_no_fault_when_the_gap_that_covers_it_was_removed() {
+    let place = place();
+    let folder = place.path.with_file_name("folder");
+    let mut timeline = Timeline::create_or_open(&folder, each_group()).unwrap();
+    let mut maker = Maker::default();
+    maker.set("psu", 3, 1, "x", 1);
+    maker.store(&mut timeline);
+    maker.entry("psu", 9, EntryKind::Gap { missing: missing(3, 1, GapReason::EpochEnded) }, 0, &[]);
+    maker.set("psu", 9, 1, "x", 2);
+    maker.store(&mut timeline);
+    maker.set("psu", 9, 2, "x", 3);
+    maker.store(&mut timeline);
+    // From a spool, of a life that nobody had heard of, and that did not end in order.
+    for sequence in 1..=2 {
+        maker.set("psu", 7, sequence, "x", 4);
+    }
+    maker.store(&mut timeline);
+    timeline.close().unwrap();
+    let files = parts(&folder);
+    assert_sound(&Reader::open(&folder).unwrap());
+    let alone = folder.with_file_name("alone.db");
+    fs::copy(&files[3], &alone).unwrap();
+    assert_sound(&Reader::open(&alone).unwrap());
+    files[..2].iter().for_each(|part| fs::remove_file(part).unwrap());
+    let newest = Connection::open(&files[3]).unwrap();
+    newest.execute_batch("UPDATE position SET pruned_n = 3; DELETE FROM part WHERE last_n <= 3").unwrap();
+    drop(newest);
+    assert_sound(&Reader::open(&folder).unwrap());
+}
+
+#[test]
 fn files_of_the_first_schema_are_brought_up_to_date() {
     let both = both();
     for path in parts(&both.folder).iter().chain([&both.place.path]) {

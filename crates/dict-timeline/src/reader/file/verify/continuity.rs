@@ -29,6 +29,9 @@ pub(super) struct Standing {
 struct Source {
     epochs: BTreeMap<u64, Epoch>,
     gaps: Vec<Span>,
+    /// The newest epoch that stands in files that were not looked at, and so do the ends of those before it, or the gap
+    /// that covers them: even if something of one of them came later.
+    settled_before: u64,
 }
 
 /// From one (epoch, sequence) to another, both within.
@@ -44,8 +47,6 @@ struct Epoch {
     standing: Standing,
     /// Those below that were not, as ranges with both ends within.
     holes: Vec<(u64, u64)>,
-    /// Its end, and whether a gap tells of it, stands in a file that was not looked at.
-    settled: bool,
 }
 
 impl Continuity {
@@ -54,11 +55,7 @@ impl Continuity {
         for ((source, epoch), standing) in carried {
             let source = self.0.entry(Arc::clone(source)).or_default();
             source.epochs.entry(*epoch).or_default().standing = *standing;
-        }
-        for source in self.0.values_mut() {
-            for epoch in source.epochs.values_mut().rev().skip(1) {
-                epoch.settled = true;
-            }
+            source.settled_before = source.settled_before.max(*epoch);
         }
     }
 
@@ -140,7 +137,7 @@ impl Continuity {
                 }
                 let next = later.next().flatten();
                 let Standing { sequence: last, ended, .. } = found.standing;
-                let told = ended || found.settled;
+                let told = ended || *epoch < source.settled_before;
                 if next.is_some() && !told && !source.covers((*epoch, last.saturating_add(1))) {
                     findings.push(Finding::Unended { source: source_name(), epoch: *epoch, last });
                 }
