@@ -15,9 +15,13 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::error::{Error, Result};
+use crate::place;
 
 /// The file whose lock is the right to write the folder's timeline.
 pub(crate) const LOCK: &str = "timeline.lock";
+
+/// What SQLite puts beside a file.
+pub(crate) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// How a file's name tells when it was begun: no colons, which not every system takes.
 const NAME: &str = "%Y-%m-%dT%H-%M-%SZ.db";
@@ -111,6 +115,36 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Part>> {
     }
     parts.sort_unstable();
     Ok(parts)
+}
+
+/// What at a path is no timeline, nor a part of one, so that nothing else is replaced or removed as if it were: the path
+/// itself, or something in that folder. `None`: nothing is, as of an empty file or folder.
+///
+/// # Errors
+///
+/// [`Error::Access`].
+pub fn foreign(path: impl AsRef<Path>) -> Result<Option<PathBuf>> {
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Ok(is_foreign(path)?.then(|| path.to_owned()));
+    }
+    let access = |source| Error::Access { path: path.to_owned(), source };
+    for entry in fs::read_dir(path).map_err(access)? {
+        let entry = entry.map_err(access)?.path();
+        let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let plain = COMPANIONS.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        if !Part::is_name(plain) || (plain == name && is_foreign(&entry)?) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+fn is_foreign(path: &Path) -> Result<bool> {
+    match place::look(path) {
+        Err(Error::Foreign { .. }) => Ok(true),
+        looked => looked.map(|_| false),
+    }
 }
 
 /// What a file knows of those before it, by their names.

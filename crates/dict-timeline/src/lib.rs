@@ -177,6 +177,7 @@ mod tables;
 pub use committer::{CommitOptions, Committer, Outage, Refused};
 pub use error::{Error, Result};
 pub use filter::{Filter, Limit};
+pub use folder::foreign;
 pub use reader::{Finding, Follow, Growth, Info, Progress, Reader, Rows, SourceInfo, Stage, State};
 pub use row::{Content, Kind, Row};
 pub use store::{Amount, Options, Timeline};

@@ -11,13 +11,11 @@ use super::Options;
 use super::file::Store;
 use crate::carried::{CarriedRow, CarriedSum};
 use crate::error::{Error, Result};
-use crate::folder::{self, Part};
+use crate::folder::{self, COMPANIONS, Part};
 use crate::lock::beside;
 
 /// What a file is called until it is whole.
 const ASIDE: &str = ".new";
-/// What SQLite puts beside a file.
-const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// Begins a folder's first file.
 pub(super) fn first(part: &Part, options: &Options) -> Result<()> {
