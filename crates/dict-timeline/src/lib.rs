@@ -82,7 +82,7 @@
 //! - A file is made aside, and on the disk in whole, before it gets its name and takes its first row; the change is made
 //!   between two groups of commits. A crash at any step loses and doubles nothing.
 //! - [`Options::keep`] removes whole files, the oldest first and never the newest. A file's age is that of the one after
-//!   it, since by then it had all its rows. Up to which number rows were removed is in the newest file before they are.
+//!   it, since by then it had all its rows. A clock that is wrong for less than an hour removes nothing. Up to which number rows were removed is in the newest file before they are.
 //! - A folder is written as a folder, with or without these options; then without them in its newest file. A plain file
 //!   never becomes a folder: to go on with one, move it into a folder under a name as above.
 //! - The newest file has a catalogue of the others with their numbers and times, so that a reader opens only those that

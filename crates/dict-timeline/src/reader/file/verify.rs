@@ -117,7 +117,9 @@ impl Verification {
         let catalogue = folder::catalogue(&file.database)?;
         for (name, extent) in &self.extents {
             let Some(extent) = extent else { continue };
-            let known = catalogue.get(name);
+            // Under another name: it was renamed, and readers do without.
+            let same = |known: &&Extent| known.first_n == extent.first_n;
+            let known = catalogue.get(name).or_else(|| catalogue.values().find(same));
             if known.map_or(extent.last_n > pruned, |known| known != extent) {
                 let what = format!("it says otherwise where and of which times the rows of {name} are");
                 self.findings.push(Finding::Beginning { path: file.path.clone(), what });
