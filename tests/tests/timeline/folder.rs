@@ -194,6 +194,30 @@ fn figures_add_up() {
 }
 
 #[test]
+fn rows_from_when_the_clock_was_ahead_do_not_say_how_it_grows() {
+    let place = place();
+    let folder = place.path.with_file_name("folder");
+    let mut timeline = Timeline::create_or_open(&folder, each_group()).unwrap();
+    let mut maker = Maker::default();
+    for sequence in 1..=100_u64 {
+        let ahead = if sequence == 50 { 10 * 365 * 86_400 * STEP } else { 0 };
+        let entry = maker.update("a", 1, sequence, &[], dictionary! { "x" => sequence });
+        entry.time = entry.time.offset_by(ahead);
+        if sequence % 49 == 0 || sequence == 50 {
+            maker.store(&mut timeline);
+        }
+    }
+    maker.store(&mut timeline);
+    timeline.close().unwrap();
+    let info = Reader::open(&folder).unwrap().info().unwrap();
+    // All of it came within 100 s.
+    let daily = info.size as f64 * 86_400.0 / 99.0;
+    assert!((info.growth.overall.unwrap() / daily - 1.0).abs() < 0.01, "{info:?}");
+    let last_hour = info.growth.last_hour.unwrap() / daily;
+    assert!((0.5..1.01).contains(&last_hour), "{last_hour}: {info:?}");
+}
+
+#[test]
 fn a_writer_goes_on_with_the_newest_file_alone() {
     let both = both();
     let positions = both.place.write().positions().unwrap();
