@@ -79,6 +79,11 @@
 //! - Each file begins with every key's value and every source's position, so it can be read alone, for any time within
 //!   it, and a writer goes on with the newest alone. What a file took over stands before its first number, and no reader
 //!   takes it for rows of its own.
+//! - Of a source's epochs that ended, a file takes over how far the newest 1,000 are held, and of all that did not end. So
+//!   programs that publish once and end, however often, leave no more than that behind when their rows are removed. What
+//!   is sent again of an epoch that ended before those 1,000 is stored a second time, as late. Epochs that never ended are
+//!   known for ever, as a rest of them may come; and a timeline of one file, like a logger as long as it runs, knows every
+//!   epoch that it ever met.
 //! - A file is made aside, and on the disk in whole, before it gets its name and takes its first row; the change is made
 //!   between two groups of commits. A crash at any step loses and doubles nothing.
 //! - [`Options::keep`] removes whole files, the oldest first and never the newest. A file's age is that of the one after

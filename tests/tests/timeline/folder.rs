@@ -397,6 +397,45 @@ fn what_came_late_is_no_fault_when_the_gap_that_covers_it_was_removed() {
 }
 
 #[test]
+fn a_file_takes_over_the_newest_epochs_that_ended_and_all_that_did_not() {
+    let place = place();
+    let folder = place.path.with_file_name("folder");
+    let mut timeline = Timeline::create_or_open(&folder, each_group()).unwrap();
+    let mut maker = Maker::default();
+    maker.set("psu", 1, 1, "x", 0);
+    maker.entry("psu", 2, EntryKind::Gap { missing: missing(1, 1, GapReason::EpochEnded) }, 0, &[]);
+    for epoch in 2..=1_062 {
+        maker.set("psu", epoch, 1, "x", epoch);
+        maker.end("psu", epoch, 2);
+    }
+    maker.store(&mut timeline);
+    maker.set("other", 1, 1, "x", 1);
+    maker.store(&mut timeline);
+    let positions = timeline.positions().unwrap();
+    let epochs: Vec<u64> = positions.iter().filter(|p| p.source == "psu").map(|p| p.epoch).collect();
+    assert_eq!(epochs, [1].into_iter().chain(63..=1_062).collect::<Vec<_>>());
+    assert_eq!(Reader::open(&folder).unwrap().state(None, &[]).unwrap().len(), 2);
+    // One of which nothing is known any more is sent again; and the rest of the one that did not end.
+    maker.set("psu", 5, 1, "x", 5);
+    maker.end("psu", 5, 2);
+    maker.set("psu", 1, 2, "x", 1);
+    maker.store(&mut timeline);
+    maker.set("other", 1, 2, "x", 2);
+    maker.store(&mut timeline);
+    timeline.close().unwrap();
+    let reader = Reader::open(&folder).unwrap();
+    assert_sound(&reader);
+    let states = reader.state(None, &[Pattern::Name("psu".into())]).unwrap();
+    assert_eq!(states[0].values["x"].as_i64(), Some(1_062));
+    // One that should have been taken over.
+    let second = Connection::open(&parts(&folder)[1]).unwrap();
+    second.execute_batch("DELETE FROM carried WHERE epoch = 63").unwrap();
+    drop(second);
+    let found = reader.verify(|_| {}).unwrap();
+    assert!(matches!(found[0], Finding::Beginning { .. }), "{found:?}");
+}
+
+#[test]
 fn files_of_the_first_schema_are_brought_up_to_date() {
     let both = both();
     for path in parts(&both.folder).iter().chain([&both.place.path]) {

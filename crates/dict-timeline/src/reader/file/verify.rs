@@ -142,20 +142,18 @@ impl Verification {
     /// Checks that a file begins where, and with what, the one before it ended.
     fn join(&mut self, file: &File, snapshot: &Snapshot, pruned: i64) {
         let expected = self.expected.unwrap_or(snapshot.first_n);
-        let mut differs = |what: String| {
-            self.findings.push(Finding::Beginning { path: file.path.clone(), what });
-        };
+        let differs = |what: String| Finding::Beginning { path: file.path.clone(), what };
         if snapshot.first_n < expected {
-            differs(format!("row {} is in both", snapshot.first_n));
+            self.findings.push(differs(format!("row {} is in both", snapshot.first_n)));
         }
         if snapshot.first_n == expected
             && let Some(sum) = self.sum
         {
             if sum != snapshot.carried_crc {
-                differs("it begins with other values".to_owned());
+                self.findings.push(differs("it begins with other values".to_owned()));
             }
-            if !self.continuity.agrees(&snapshot.carried) {
-                differs("it begins with other positions of sources".to_owned());
+            if !self.continuity.agrees(&snapshot.carried, &mut self.findings) {
+                self.findings.push(differs("it begins with other positions of sources".to_owned()));
             }
             return;
         }

@@ -8,6 +8,7 @@ use dict_protocol::time::Time;
 use hashbrown::HashMap;
 
 use super::{Finding, Stream};
+use crate::carried::ENDED_EPOCHS;
 use crate::record::{Record, RecordKind};
 
 /// What was seen of each source, by its name.
@@ -59,8 +60,18 @@ impl Continuity {
         }
     }
 
-    /// Whether all that was seen is what a file says of those before it.
-    pub(super) fn agrees(&self, carried: &Held) -> bool {
+    /// Whether all that was seen is what a file says of those before it. What that needs not take over, and did not, is
+    /// forgotten.
+    pub(super) fn agrees(&mut self, carried: &Held, findings: &mut Vec<Finding>) -> bool {
+        for (name, source) in &mut self.0 {
+            let ended = source.epochs.iter().rev().filter(|(_, epoch)| epoch.standing.ended);
+            let older = ended.skip(ENDED_EPOCHS).map(|(number, _)| *number);
+            let gone = older.filter(|number| !carried.contains_key(&(Arc::clone(name), *number)));
+            for number in gone.collect::<Vec<_>>() {
+                source.tell_holes(name, number, findings);
+                source.epochs.remove(&number);
+            }
+        }
         self.differences(carried).next().is_none()
     }
 
@@ -129,17 +140,13 @@ impl Continuity {
         for (name, source) in self.0 {
             let mut later = source.epochs.keys().skip(1).map(Some).chain([None]);
             for (epoch, found) in &source.epochs {
-                let source_name = || name.as_ref().to_owned();
-                for hole in &found.holes {
-                    for (first, last) in source.uncovered(*epoch, *hole) {
-                        findings.push(Finding::Missing { source: source_name(), epoch: *epoch, first, last });
-                    }
-                }
+                source.tell_holes(&name, *epoch, findings);
                 let next = later.next().flatten();
                 let Standing { sequence: last, ended, .. } = found.standing;
                 let told = ended || *epoch < source.settled_before;
                 if next.is_some() && !told && !source.covers((*epoch, last.saturating_add(1))) {
-                    findings.push(Finding::Unended { source: source_name(), epoch: *epoch, last });
+                    let source = name.as_ref().to_owned();
+                    findings.push(Finding::Unended { source, epoch: *epoch, last });
                 }
             }
         }
@@ -163,6 +170,16 @@ impl Epoch {
 }
 
 impl Source {
+    /// Tells what is missing within an epoch.
+    fn tell_holes(&self, name: &str, epoch: u64, findings: &mut Vec<Finding>) {
+        for hole in self.epochs.get(&epoch).into_iter().flat_map(|found| &found.holes) {
+            findings.extend(self.uncovered(epoch, *hole).into_iter().map(|(first, last)| {
+                let source = name.to_owned();
+                Finding::Missing { source, epoch, first, last }
+            }));
+        }
+    }
+
     fn covers(&self, place: (u64, u64)) -> bool {
         self.gaps.iter().any(|gap| gap.first <= place && place <= gap.last)
     }
