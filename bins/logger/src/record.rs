@@ -1,19 +1,24 @@
 //! Recording: `logger` without a command.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use dict_cli::config::{Config, Keys};
 use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
-use dict_timeline::{Amount, Options, Timeline};
+use dict_timeline::{Amount, Error, Options, Timeline};
 
 use crate::amount;
 use crate::arguments::{RecordArguments, TIMELINE};
 use crate::demo;
 use crate::serve::{Logger, Remote};
+
+/// Between two attempts to open a timeline that another program keeps from being opened.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// What the command line and the file say together.
 struct Wanted {
@@ -70,20 +75,36 @@ fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Am
     }
 }
 
+/// Opens the timeline; waits as long as another program keeps it from being recovered, or locked.
+fn open(path: &Path, options: Options) -> Result<Timeline, Error> {
+    let mut is_told = false;
+    loop {
+        match Timeline::create_or_open(path, options) {
+            Err(error @ (Error::RecoveryBlocked { .. } | Error::Busy)) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!("{error}; waiting for that, and until then nothing is recorded");
+                }
+                thread::sleep(RETRY);
+            }
+            opened => return opened,
+        }
+    }
+}
+
 fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logger> {
     let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
-    let open = || -> Result<Timeline> {
-        let timeline = Timeline::create_or_open(timeline, *options)?;
+    let open_timeline = || -> Result<Timeline> {
+        let timeline = open(timeline, *options)?;
         if *demo {
             demo::check(&timeline)?;
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, links.listen.clone(), &remotes) {
+    match Logger::new(open_timeline()?, links.listen.clone(), &remotes) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open()?, Vec::new(), &remotes)
+            Logger::new(open_timeline()?, Vec::new(), &remotes)
         }
         started => started,
     }

@@ -1,7 +1,7 @@
 //! `logger --rotate --keep`, and `logger backup`.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
@@ -136,6 +136,38 @@ fn old_files_go_and_that_is_told() {
         let early = run("logger", &["state", "--timeline", timeline, "--at", "1d"]);
         fails(&early, 1, "ask for a later time");
     }
+}
+
+#[test]
+fn a_logger_killed_during_a_backup_waits_for_its_end_and_goes_on() {
+    let (folder, _, _) = folder();
+    let path = text(&folder.path().join("plain.db")).to_owned();
+    let (mut logger_now, hub) =
+        Running::listening("logger", &["--timeline", &path, "--listen", "127.0.0.1:0"]);
+    succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=1", "--ack", "logged"]);
+    // What a backup does as long as it copies.
+    let reader = rusqlite::Connection::open(&path).expect("it is there");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM record").expect("it can be read");
+    succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=2", "--ack", "logged"]);
+    logger_now.signal("KILL");
+    logger_now.wait();
+
+    let mut again = command("logger");
+    again.args(["--timeline", &path, "--listen", &hub]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut again = again.spawn().expect("it starts");
+    let mut errors = BufReader::new(again.stderr.take().expect("it is piped"));
+    let mut told = String::new();
+    errors.read_line(&mut told).expect("it says so");
+    assert!(told.contains("a program that reads it"), "{told}");
+    drop(reader);
+    let mut listening = String::new();
+    BufReader::new(again.stdout.take().expect("it is piped")).read_line(&mut listening).expect("it starts");
+    assert!(listening.contains("listening"), "{listening}");
+    succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=3", "--ack", "logged"]);
+    again.kill().expect("it is our child");
+    again.wait().expect("it is our child");
+    assert_eq!(values(&path), [1, 2, 3]);
+    assert!(read(&path, "verify", &[]).contains("nothing is wrong\n"));
 }
 
 #[test]
