@@ -82,7 +82,7 @@ fn open(path: &Path, options: Options) -> Result<Timeline, Error> {
         match Timeline::create_or_open(path, options) {
             Err(error @ (Error::RecoveryBlocked { .. } | Error::Busy)) => {
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::warn!("{error}; waiting for that, and until then nothing is recorded");
+                    tracing::warn!("{error}; until then nothing is recorded, and it is tried again");
                 }
                 thread::sleep(RETRY);
             }
