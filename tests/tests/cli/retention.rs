@@ -160,8 +160,9 @@ fn a_logger_killed_during_a_backup_waits_for_its_end_and_goes_on() {
     errors.read_line(&mut told).expect("it says so");
     assert!(told.contains("a program that reads it"), "{told}");
     drop(reader);
+    let mut printed = BufReader::new(again.stdout.take().expect("it is piped"));
     let mut listening = String::new();
-    BufReader::new(again.stdout.take().expect("it is piped")).read_line(&mut listening).expect("it starts");
+    printed.read_line(&mut listening).expect("it starts");
     assert!(listening.contains("listening"), "{listening}");
     succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=3", "--ack", "logged"]);
     again.kill().expect("it is our child");

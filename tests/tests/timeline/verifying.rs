@@ -101,7 +101,10 @@ fn positions_that_are_not_those_of_the_records() {
         (format!("UPDATE resume SET time = time + 1 WHERE {a}"), of_a(30)),
         (format!("UPDATE resume SET sequence = 29 WHERE {a}"), position(1, 29, 30)),
         (format!("DELETE FROM resume WHERE {a}"), position(1, 0, 30)),
-        (format!("INSERT INTO resume SELECT source_id, 2, 500, 0, 0 FROM resume WHERE {a}"), position(2, 500, 0)),
+        (
+            format!("INSERT INTO resume SELECT source_id, 2, 500, 0, 0 FROM resume WHERE {a}"),
+            position(2, 500, 0),
+        ),
     ] {
         assert_eq!(after(&sql), [finding], "{sql}");
     }

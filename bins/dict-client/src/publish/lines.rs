@@ -140,7 +140,8 @@ impl Publication {
             let ledger = ledger.get_or_insert_with(|| self.ledger());
             ledger.get_or_insert_default().published(line, differs);
         }
-        if let Some(ledger) = ledger.as_deref_mut().and_then(Option::as_mut).filter(|ledger| ledger.is_long()) {
+        if let Some(ledger) = ledger.as_deref_mut().and_then(Option::as_mut).filter(|ledger| ledger.is_long())
+        {
             ledger.acknowledge(writer.unacknowledged());
         }
         Ok(())

@@ -198,9 +198,15 @@ fn mend_next(before: &Part, newest: &Part, options: &Options) -> Result<()> {
     if File::open(&before.path).and_then(is_noted).unwrap_or(true) {
         return Ok(());
     }
-    let file = Store::open(&before.path, options)?;
-    note_next(&file, newest)?;
-    file.close()
+    match Store::open(&before.path, options) {
+        Ok(file) => {
+            note_next(&file, newest)?;
+            file.close()
+        }
+        // It waits for the next time.
+        Err(Error::RecoveryBlocked { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Brings the log that was left beside an older file into it, and its schema up to date.

@@ -113,7 +113,16 @@ fn a_crash_at_any_step_from_one_file_to_the_next_loses_and_doubles_nothing() {
     let crashes = crashes(&path, || timeline.append(&[batch(101..=200)]).unwrap());
     let acknowledged = 100;
     let steps: Vec<_> = crashes.iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, ["made an empty file aside", "filled it", "made a file aside", "renamed it", "noted it in the one before"]);
+    assert_eq!(
+        steps,
+        [
+            "made an empty file aside",
+            "filled it",
+            "made a file aside",
+            "renamed it",
+            "noted it in the one before"
+        ]
+    );
     for (step, crashed) in crashes {
         assert_eq!(Reader::open(&crashed).unwrap().verify(|_| {}).unwrap(), [], "{step}");
         let mut timeline = Timeline::create_or_open(&crashed, options).unwrap();
@@ -127,6 +136,9 @@ fn a_crash_at_any_step_from_one_file_to_the_next_loses_and_doubles_nothing() {
         assert_eq!(reader.rows(&Filter::default()).unwrap().count(), 200, "{step}");
         let left = fs::read_dir(&crashed).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(left.filter(|name| name.to_string_lossy().contains(".new")).count(), 0, "{step}");
+        fs::remove_file(crate::folder::list(&crashed).unwrap().pop().unwrap().path).unwrap();
+        let findings = Reader::open(&crashed).unwrap().verify(|_| {}).unwrap();
+        assert!(matches!(findings[..], [crate::Finding::FileMissing { .. }]), "{step}: {findings:?}");
     }
     timeline.close().unwrap();
     assert_eq!(Reader::open(&path).unwrap().rows(&Filter::default()).unwrap().count(), 200);

@@ -105,7 +105,7 @@ impl Verification {
         self.expected = Some(check.snapshot.end + 1);
         self.sum = if goes_on { Some(file.carried_sum()?) } else { None };
         if self.is_folder {
-            self.check_catalogue(file, pruned)?;
+            self.check_catalogue(file)?;
             self.check_next(file, goes_on)?;
             self.extents.insert(file.name().to_owned(), extent);
         }
@@ -113,8 +113,9 @@ impl Verification {
     }
 
     /// Checks what a file of a folder says of those before it, which were checked.
-    fn check_catalogue(&mut self, file: &File, pruned: i64) -> Result<()> {
-        let catalogue = folder::catalogue(&file.database)?;
+    fn check_catalogue(&mut self, file: &File) -> Result<()> {
+        // In this order: what is taken out of the catalogue meanwhile is noted as pruned.
+        let (catalogue, pruned) = (folder::catalogue(&file.database)?, file.pruned()?);
         for (name, extent) in &self.extents {
             let Some(extent) = extent else { continue };
             // Under another name: it was renamed, and readers do without.
@@ -132,7 +133,8 @@ impl Verification {
     fn check_next(&mut self, file: &File, goes_on: bool) -> Result<()> {
         if let Some(next) = folder::next_of(&file.database)?.filter(|_| !goes_on) {
             let path = file.path.with_file_name(next);
-            if !path.exists() {
+            // Both may have been removed for their age by now.
+            if !path.exists() && file.path.exists() {
                 self.findings.push(Finding::FileMissing { path, after: file.path.clone() });
             }
         }
