@@ -137,7 +137,7 @@
 //! |---|---|---|
 //! | `source` | a source | `id`, `name` |
 //! | `series` | a key of a source | `id`, `source_id`, `key` |
-//! | `stream` | an epoch of a source, through one hub | `id`, `source_id`, `epoch`, `hub` |
+//! | `stream` | an epoch of a source, through one hub | `id`, `source_id`, `epoch`, `hub`, `crc` (of the source's name and these two; null: not known) |
 //! | `resume` | how far an epoch is held | `source_id`, `epoch`, `sequence`, `ended`, `time` (of the last row); in the same transaction as the records |
 //! | `record` | an update as it came: all else is made of these | `n`, `rows` (numbers it takes), `kind` (1 update, 2 end, 3 state, 4 gap, 5 unreadable), `flags` (1 replayed, 2 late), `stream_id`, `sequence`, `time`, `hub_time` (null: the same), `writer_time`, `offset`, `uncertainty`, `context` (what is missing and which keys vanished, MessagePack), `crc`, `body` (MessagePack as it came) |
 //! | `change_row` | a change, ordered by key; those before `first_n` were taken over | `series_id`, `n`, `time`, `late`, `type` (of table `type`), `value` |
@@ -148,7 +148,7 @@
 //! | `gap` | updates that are missing | `n`, `time`, `stream_id`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` (of table `reason`), `since` |
 //! | `note` | a remark or alarm | `n`, `time`, `stream_id`, `event`, `from`, `text` |
 //! | `span` | a few thousand numbers | `first_n`, `last_n`, `time_min`, `time_max`, `changes` |
-//! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all), `pruned_n` (rows up to here were removed with their files), `carried_crc` (of the rows of `change_row` before `first_n`) |
+//! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all), `pruned_n` (rows up to here were removed with their files), `carried_crc` (of the rows of `change_row` before `first_n`), `next` (the file of the folder that goes on with this one) |
 //! | `carried` | how far an epoch was held when the file began | `source_id`, `epoch`, `sequence`, `ended`, `time`, `current` (the source's newest change was of it) |
 //! | `part` | a file of the folder before this one | `first_n`, `last_n`, `name`, `time_min`, `time_max` |
 //! | `type`, `reason` | a name for a number | `id`, `name` |
