@@ -30,6 +30,9 @@ pub(crate) fn run(connection: ConnectionArguments, arguments: PublishArguments) 
         return Err(UsageError(text.to_owned()).into());
     }
     let options = WriterOptions { level: ack.map(Level::from), take_over, when_full: WhenFull::Block };
+    let kept_in = spool.as_ref().map_or_else(String::new, |file| {
+        format!("; they are kept in {}, and sent when publish is run with it again", file.display())
+    });
     let client = connection.connect_as(|client| match spool {
         Some(file) => client.spool_with(file, Durability::Power),
         None => client,
@@ -44,7 +47,7 @@ pub(crate) fn run(connection: ConnectionArguments, arguments: PublishArguments) 
     let writer = begin(&client, &source, options)?;
     writer.publish(&with_pairs(kept, pairs, text))?;
     flush(&client, Some(&writer), ACKNOWLEDGED).map_err(|error| match error.downcast_ref() {
-        Some(WriteError::TimedOut { .. }) => anyhow!("{error}{}", why_not(&client, Some(&writer))),
+        Some(WriteError::TimedOut { .. }) => anyhow!("{error}{}{kept_in}", why_not(&client, Some(&writer))),
         _ => error,
     })?;
     end(&client)

@@ -70,6 +70,10 @@ pub(crate) struct RecordArguments {
     #[arg(long, value_name = "TIME|SIZE", value_parser = amount::parse)]
     pub(crate) rotate: Option<Amount>,
     /// Of such a folder, remove files that are older than this, as 30d, or the oldest beyond this size, as 500GB
+    ///
+    /// If the clock jumps ahead, so that even the newest row looks too old, nothing is removed for its age until newer
+    /// rows are stored and an hour has passed: then the clock is believed. If it was ahead and is set back, what was
+    /// recorded meanwhile stays until its time has come; files are begun as often as before.
     #[arg(long, value_name = "TIME|SIZE", value_parser = amount::parse)]
     pub(crate) keep: Option<Amount>,
     /// Record this machine's own processor load, memory and network besides, and print each change
@@ -229,6 +233,9 @@ pub(crate) struct VerifyArguments {
 ///
 /// The copy holds what is committed when it is begun, is checked as by verify, and appears under its name when it is
 /// complete; a timeline that is a folder is copied to a folder. Recording goes on meanwhile.
+///
+/// As long as the file that is being written is copied, the log beside it (PATH-wal) grows by what is recorded: see that
+/// the disk has room for both. A logger that is killed in that time waits with its next start until the copy is done.
 #[derive(Debug, Args)]
 pub(crate) struct BackupArguments {
     #[command(flatten)]

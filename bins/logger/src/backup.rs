@@ -58,14 +58,14 @@ fn check_place(reader: &Reader, output: &Path, force: bool) -> Result<()> {
     if !force {
         bail!("{} exists: give --force to replace it", output.display());
     }
-    let is_of_backup = |name: &str| [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end));
-    if found.is_dir() {
-        for entry in fs::read_dir(output)? {
-            let name = entry?.file_name();
-            if !name.to_str().is_some_and(is_of_backup) {
-                let name = name.to_string_lossy();
-                bail!("{} holds {name}, which is no part of a backup: it is not replaced", output.display());
-            }
+    if let Some(foreign) = dict_timeline::foreign(output)? {
+        match foreign.strip_prefix(output).ok().filter(|_| found.is_dir()) {
+            Some(name) => bail!(
+                "{} holds {}, which is no part of a backup: it is not replaced",
+                output.display(),
+                name.display()
+            ),
+            None => bail!("{} is no timeline: it is not replaced", output.display()),
         }
     }
     let mut lock = output.as_os_str().to_owned();

@@ -1,7 +1,9 @@
 //! Recording: `logger` without a command.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use dict_cli::access::AccessFile;
@@ -10,12 +12,15 @@ use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
 use dict_protocol::limits::Limits;
-use dict_timeline::{Amount, Options, Timeline};
+use dict_timeline::{Amount, Error, Options, Timeline};
 
 use crate::amount;
 use crate::arguments::{RecordArguments, TIMELINE};
 use crate::demo;
 use crate::serve::{Logger, Remote};
+
+/// Between two attempts to open a timeline that another program keeps from being opened.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// What the command line and the file say together.
 struct Wanted {
@@ -81,21 +86,37 @@ fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Am
     }
 }
 
+/// Opens the timeline; waits as long as another program keeps it from being recovered, or locked.
+fn open(path: &Path, options: Options) -> Result<Timeline, Error> {
+    let mut is_told = false;
+    loop {
+        match Timeline::create_or_open(path, options) {
+            Err(error @ (Error::RecoveryBlocked { .. } | Error::Busy)) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!("{error}; until then nothing is recorded, and it is tried again");
+                }
+                thread::sleep(RETRY);
+            }
+            opened => return opened,
+        }
+    }
+}
+
 fn start(Wanted { links, timeline, options, access, limits, demo, .. }: &Wanted) -> Result<Logger> {
     let access = || access.as_ref().map(|file| file.access().clone());
     let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
-    let open = || -> Result<Timeline> {
-        let timeline = Timeline::create_or_open(timeline, *options)?;
+    let open_timeline = || -> Result<Timeline> {
+        let timeline = open(timeline, *options)?;
         if *demo {
             demo::check(&timeline)?;
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, links.listen.clone(), access(), &remotes, limits.clone()) {
+    match Logger::new(open_timeline()?, links.listen.clone(), access(), &remotes, limits.clone()) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open()?, Vec::new(), access(), &remotes, limits.clone())
+            Logger::new(open_timeline()?, Vec::new(), access(), &remotes, limits.clone())
         }
         started => started,
     }

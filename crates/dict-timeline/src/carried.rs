@@ -2,6 +2,11 @@
 
 use rusqlite::types::ValueRef;
 
+/// Of so many of a source's epochs that ended, the newest, it is known how far they are held, besides all that did not end.
+/// Nothing follows an end, so of an older one nothing can come but what is held. If it comes all the same, it is stored
+/// once more, as late; for that a writer must have kept it while so many others of its source came and went.
+pub(crate) const ENDED_EPOCHS: usize = 1_000;
+
 /// The least of a change that readers go by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CarriedRow<'a> {

@@ -122,10 +122,11 @@ pub enum Error {
         /// What it is.
         found: String,
     },
-    /// After an unclean end, what the log holds could not be brought into the database and synced.
+    /// After an unclean end, what the log holds could not be brought into the database and synced, since somebody reads
+    /// in one transaction from before. Nothing is changed, and opening may be tried again.
     #[error(
-        "{} was not closed cleanly, and a program that reads it keeps it from being recovered: end that program \
-         and start again", path.display()
+        "{} was not closed cleanly, and a program that reads it, as for a backup, keeps it from being recovered: wait \
+         until that is done, or end it", path.display()
     )]
     RecoveryBlocked {
         /// The file.

@@ -15,9 +15,13 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::error::{Error, Result};
+use crate::place;
 
 /// The file whose lock is the right to write the folder's timeline.
 pub(crate) const LOCK: &str = "timeline.lock";
+
+/// What SQLite puts beside a file.
+pub(crate) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// How a file's name tells when it was begun: no colons, which not every system takes.
 const NAME: &str = "%Y-%m-%dT%H-%M-%SZ.db";
@@ -39,6 +43,18 @@ pub(crate) struct Extent {
     pub last_n: i64,
     pub time_min: Time,
     pub time_max: Time,
+}
+
+impl Extent {
+    /// The rows of both.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        Self {
+            first_n: self.first_n.min(other.first_n),
+            last_n: self.last_n.max(other.last_n),
+            time_min: self.time_min.min(other.time_min),
+            time_max: self.time_max.max(other.time_max),
+        }
+    }
 }
 
 impl Part {
@@ -101,12 +117,47 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
+/// What at a path is no timeline, nor a part of one, so that nothing else is replaced or removed as if it were: the path
+/// itself, or something in that folder. `None`: nothing is, as of an empty file or folder.
+///
+/// # Errors
+///
+/// [`Error::Access`].
+pub fn foreign(path: impl AsRef<Path>) -> Result<Option<PathBuf>> {
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Ok(is_foreign(path)?.then(|| path.to_owned()));
+    }
+    let access = |source| Error::Access { path: path.to_owned(), source };
+    for entry in fs::read_dir(path).map_err(access)? {
+        let entry = entry.map_err(access)?.path();
+        let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let plain = COMPANIONS.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        if !Part::is_name(plain) || (plain == name && is_foreign(&entry)?) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+fn is_foreign(path: &Path) -> Result<bool> {
+    match place::look(path) {
+        Err(Error::Foreign { .. }) => Ok(true),
+        looked => looked.map(|_| false),
+    }
+}
+
 /// What a file knows of those before it, by their names.
 pub(crate) fn catalogue(database: &Connection) -> rusqlite::Result<HashMap<String, Extent>> {
     let mut query = database
         .prepare_cached("SELECT first_n, last_n, time_min, time_max, name FROM part ORDER BY first_n")?;
     let parts = query.query_map((), |row| Ok((row.get(4)?, extent(row)?)))?;
     parts.collect()
+}
+
+/// The name of the file that goes on with an open one, if that is known.
+pub(crate) fn next_of(database: &Connection) -> rusqlite::Result<Option<String>> {
+    database.query_row("SELECT next FROM position", (), |row| row.get(0))
 }
 
 /// Which rows an open file holds; `None`: it has none yet.

@@ -79,10 +79,15 @@
 //! - Each file begins with every key's value and every source's position, so it can be read alone, for any time within
 //!   it, and a writer goes on with the newest alone. What a file took over stands before its first number, and no reader
 //!   takes it for rows of its own.
+//! - Of a source's epochs that ended, a file takes over how far the newest 1,000 are held, and of all that did not end. So
+//!   programs that publish once and end, however often, leave no more than that behind when their rows are removed. What
+//!   is sent again of an epoch that ended before those 1,000 is stored a second time, as late. Epochs that never ended are
+//!   known for ever, as a rest of them may come; and a timeline of one file, like a logger as long as it runs, knows every
+//!   epoch that it ever met.
 //! - A file is made aside, and on the disk in whole, before it gets its name and takes its first row; the change is made
 //!   between two groups of commits. A crash at any step loses and doubles nothing.
 //! - [`Options::keep`] removes whole files, the oldest first and never the newest. A file's age is that of the one after
-//!   it, since by then it had all its rows. Up to which number rows were removed is in the newest file before they are.
+//!   it, since by then it had all its rows. A clock that is wrong for less than an hour removes nothing. Up to which number rows were removed is in the newest file before they are.
 //! - A folder is written as a folder, with or without these options; then without them in its newest file. A plain file
 //!   never becomes a folder: to go on with one, move it into a folder under a name as above.
 //! - The newest file has a catalogue of the others with their numbers and times, so that a reader opens only those that
@@ -132,7 +137,7 @@
 //! |---|---|---|
 //! | `source` | a source | `id`, `name` |
 //! | `series` | a key of a source | `id`, `source_id`, `key` |
-//! | `stream` | an epoch of a source, through one hub | `id`, `source_id`, `epoch`, `hub` |
+//! | `stream` | an epoch of a source, through one hub | `id`, `source_id`, `epoch`, `hub`, `crc` (of the source's name and these two; null: not known) |
 //! | `resume` | how far an epoch is held | `source_id`, `epoch`, `sequence`, `ended`, `time` (of the last row); in the same transaction as the records |
 //! | `record` | an update as it came: all else is made of these | `n`, `rows` (numbers it takes), `kind` (1 update, 2 end, 3 state, 4 gap, 5 unreadable), `flags` (1 replayed, 2 late), `stream_id`, `sequence`, `time`, `hub_time` (null: the same), `writer_time`, `offset`, `uncertainty`, `context` (what is missing and which keys vanished, MessagePack), `crc`, `body` (MessagePack as it came) |
 //! | `change_row` | a change, ordered by key; those before `first_n` were taken over | `series_id`, `n`, `time`, `late`, `type` (of table `type`), `value` |
@@ -143,7 +148,7 @@
 //! | `gap` | updates that are missing | `n`, `time`, `stream_id`, `epoch`, `first_sequence`, `last_sequence`, `to_epoch`, `to_sequence`, `reason` (of table `reason`), `since` |
 //! | `note` | a remark or alarm | `n`, `time`, `stream_id`, `event`, `from`, `text` |
 //! | `span` | a few thousand numbers | `first_n`, `last_n`, `time_min`, `time_max`, `changes` |
-//! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all), `pruned_n` (rows up to here were removed with their files), `carried_crc` (of the rows of `change_row` before `first_n`) |
+//! | `position` | the only row | `first_n` (where numbering began), `derived_n` (of the numbers from here on, `change_row` may not have all), `pruned_n` (rows up to here were removed with their files), `carried_crc` (of the rows of `change_row` before `first_n`), `next` (the file of the folder that goes on with this one) |
 //! | `carried` | how far an epoch was held when the file began | `source_id`, `epoch`, `sequence`, `ended`, `time`, `current` (the source's newest change was of it) |
 //! | `part` | a file of the folder before this one | `first_n`, `last_n`, `name`, `time_min`, `time_max` |
 //! | `type`, `reason` | a name for a number | `id`, `name` |
@@ -177,6 +182,7 @@ mod tables;
 pub use committer::{CommitOptions, Committer, Outage, Refused};
 pub use error::{Error, Result};
 pub use filter::{Filter, Limit};
+pub use folder::foreign;
 pub use reader::{Finding, Follow, Growth, Info, Progress, Reader, Rows, SourceInfo, Stage, State};
 pub use row::{Content, Kind, Row};
 pub use store::{Amount, Options, Timeline};

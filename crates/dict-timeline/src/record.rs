@@ -17,6 +17,16 @@ pub(crate) const DEPTH: usize = 128;
 /// Names of sources that are a hub's events, not anybody's state, begin so.
 pub(crate) const HUB: &str = "$hub/";
 
+/// The checksum of a stream, which no record's covers: they have its number alone.
+pub(crate) fn stream_checksum(source: &str, epoch: u64, hub: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&epoch.to_le_bytes());
+    hasher.update(&(source.len() as u64).to_le_bytes());
+    hasher.update(source.as_bytes());
+    hasher.update(hub.as_bytes());
+    hasher.finalize()
+}
+
 /// What a record is; the numbers stand in the column `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RecordKind {

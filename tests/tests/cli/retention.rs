@@ -1,7 +1,7 @@
 //! `logger --rotate --keep`, and `logger backup`.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
@@ -88,7 +88,7 @@ fn a_logger_killed_while_it_goes_from_file_to_file_loses_and_doubles_nothing() {
 
 #[test]
 fn old_files_go_and_that_is_told() {
-    let (_folder, timeline, copy) = folder();
+    let (path, timeline, copy) = folder();
     let (mut logger_now, hub) = logger(&timeline, "127.0.0.1:0", &["--keep", "3MB"]);
     for round in 0..8 {
         let lines: String = (1..=300).map(|number| line(round * 300 + number)).collect();
@@ -104,6 +104,22 @@ fn old_files_go_and_that_is_told() {
     succeed("logger", &[&backup[..], &["--force"]].concat());
     fs::write(Path::new(&copy).join("notes.txt"), "mine").expect("it can be written");
     fails(&run("logger", &[&backup[..], &["--force"]].concat()), 1, "no part of a backup");
+    fs::remove_file(Path::new(&copy).join("notes.txt")).expect("it was just written");
+    // Another program's databases, one of them under a name that a part could have.
+    for name in ["customers.db", "2026-11-21T10-00-00Z.db"] {
+        let other = path.path().join("other");
+        fs::create_dir(&other).expect("it is not there");
+        fs::write(other.join(name), "SQLite format 3\0 and more").expect("it can be written");
+        let over = ["backup", "--timeline", &timeline, "--output", text(&other), "--force"];
+        fails(&run("logger", &over), 1, "no part of a backup");
+        assert!(other.join(name).exists());
+        fs::remove_dir_all(&other).expect("it can be removed");
+    }
+    let plain = path.path().join("report.pdf");
+    fs::write(&plain, "mine").expect("it can be written");
+    let over = ["backup", "--timeline", &timeline, "--output", text(&plain), "--force"];
+    fails(&run("logger", &over), 1, "is no timeline: it is not replaced");
+    assert_eq!(fs::read(&plain).expect("it is there"), b"mine");
     let itself = ["backup", "--timeline", &timeline, "--output", &timeline, "--force"];
     fails(&run("logger", &itself), 1, "is the timeline itself");
 
@@ -120,6 +136,39 @@ fn old_files_go_and_that_is_told() {
         let early = run("logger", &["state", "--timeline", timeline, "--at", "1d"]);
         fails(&early, 1, "ask for a later time");
     }
+}
+
+#[test]
+fn a_logger_killed_during_a_backup_waits_for_its_end_and_goes_on() {
+    let (folder, _, _) = folder();
+    let path = text(&folder.path().join("plain.db")).to_owned();
+    let (mut logger_now, hub) =
+        Running::listening("logger", &["--timeline", &path, "--listen", "127.0.0.1:0"]);
+    succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=1", "--ack", "logged"]);
+    // What a backup does as long as it copies.
+    let reader = rusqlite::Connection::open(&path).expect("it is there");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM record").expect("it can be read");
+    succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=2", "--ack", "logged"]);
+    logger_now.signal("KILL");
+    logger_now.wait();
+
+    let mut again = command("logger");
+    again.args(["--timeline", &path, "--listen", &hub]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut again = again.spawn().expect("it starts");
+    let mut errors = BufReader::new(again.stderr.take().expect("it is piped"));
+    let mut told = String::new();
+    errors.read_line(&mut told).expect("it says so");
+    assert!(told.contains("a program that reads it"), "{told}");
+    drop(reader);
+    let mut printed = BufReader::new(again.stdout.take().expect("it is piped"));
+    let mut listening = String::new();
+    printed.read_line(&mut listening).expect("it starts");
+    assert!(listening.contains("listening"), "{listening}");
+    succeed("dict-client", &["--hub", &hub, "publish", "psu", "number=3", "--ack", "logged"]);
+    again.kill().expect("it is our child");
+    again.wait().expect("it is our child");
+    assert_eq!(values(&path), [1, 2, 3]);
+    assert!(read(&path, "verify", &[]).contains("nothing is wrong\n"));
 }
 
 #[test]

@@ -174,6 +174,18 @@ fn without_a_logger_it_waits_in_the_file() {
 }
 
 #[test]
+fn what_waits_in_the_file_is_told() {
+    let mut world = World::new();
+    world.logger = None;
+    let spool = world.path("psu.spool");
+    let publish = ["--hub", &world.address, "publish", "psu", "n=1", "--spool", text(&spool)];
+    fails(&run("dict-client", &publish), 1, "psu.spool, and sent when publish is run with it again");
+    world.start_logger();
+    world.finish(None);
+    assert_eq!(world.recorded(), [1]);
+}
+
+#[test]
 fn a_line_is_kept_when_the_hub_is_gone() {
     let mut world = World::new();
     let mut publish = world.publish(None);
@@ -200,6 +212,7 @@ fn another_input_is_taken_from_its_beginning_or_refused() {
     assert_eq!(world.recorded(), [1, 2, 3, 2]);
     fails(&run("{\"n\": 3}\n{\"n\": 4}\n{\"n\": 5}\n"), 1, "has taken 2 lines of another input");
     fails(&run("{\"n\": 3}\n"), 1, "use a file of its own");
+    fails(&run("{\"n\": 3}\n"), 1, "; this run published nothing");
     assert_eq!(world.recorded(), [1, 2, 3, 2]);
     world.finish(Some("{\"n\": 3}\n{\"n\": 2}\n{\"n\": 2}\n\n{\"n\": 6}\n"));
     assert_eq!(world.recorded(), [1, 2, 3, 2, 6], "a longer one goes on");

@@ -194,6 +194,30 @@ fn figures_add_up() {
 }
 
 #[test]
+fn rows_from_when_the_clock_was_ahead_do_not_say_how_it_grows() {
+    let place = place();
+    let folder = place.path.with_file_name("folder");
+    let mut timeline = Timeline::create_or_open(&folder, each_group()).unwrap();
+    let mut maker = Maker::default();
+    for sequence in 1..=100_u64 {
+        let ahead = if sequence == 50 { 10 * 365 * 86_400 * STEP } else { 0 };
+        let entry = maker.update("a", 1, sequence, &[], dictionary! { "x" => sequence });
+        entry.time = entry.time.offset_by(ahead);
+        if sequence % 49 == 0 || sequence == 50 {
+            maker.store(&mut timeline);
+        }
+    }
+    maker.store(&mut timeline);
+    timeline.close().unwrap();
+    let info = Reader::open(&folder).unwrap().info().unwrap();
+    // All of it came within 100 s.
+    let daily = info.size as f64 * 86_400.0 / 99.0;
+    assert!((info.growth.overall.unwrap() / daily - 1.0).abs() < 0.01, "{info:?}");
+    let last_hour = info.growth.last_hour.unwrap() / daily;
+    assert!((0.5..1.01).contains(&last_hour), "{last_hour}: {info:?}");
+}
+
+#[test]
 fn a_writer_goes_on_with_the_newest_file_alone() {
     let both = both();
     let positions = both.place.write().positions().unwrap();
@@ -323,9 +347,116 @@ fn what_is_wrong_between_files_is_found() {
         assert!(matches!(found[0], Finding::Beginning { .. }), "{sql}: {found:?}");
         assert!(!found[0].to_string().is_empty());
     }
+    for sql in ["UPDATE part SET time_max = time_max - 1", "UPDATE part SET last_n = 2", "DELETE FROM part"] {
+        let found = findings(&|parts| run(parts.last().unwrap(), sql));
+        assert!(matches!(found[0], Finding::Beginning { .. }), "{sql}: {found:?}");
+    }
+    for sql in ["UPDATE resume SET ended = NOT ended", "DELETE FROM span"] {
+        let found = findings(&|parts| run(&parts[3], sql));
+        assert!(!found.is_empty(), "{sql}");
+    }
+    for gone in [1, 2] {
+        let found =
+            findings(&|parts| parts.iter().rev().take(gone).for_each(|part| fs::remove_file(part).unwrap()));
+        assert!(matches!(found[..], [Finding::FileMissing { .. }]), "{found:?}");
+    }
     // An update that is missing at the seam.
     let found = findings(&|parts| run(parts.last().unwrap(), "DELETE FROM record"));
     assert!(!found.is_empty());
+}
+
+#[test]
+fn what_came_late_is_no_fault_when_the_gap_that_covers_it_was_removed() {
+    let place = place();
+    let folder = place.path.with_file_name("folder");
+    let mut timeline = Timeline::create_or_open(&folder, each_group()).unwrap();
+    let mut maker = Maker::default();
+    maker.set("psu", 3, 1, "x", 1);
+    maker.store(&mut timeline);
+    maker.entry("psu", 9, EntryKind::Gap { missing: missing(3, 1, GapReason::EpochEnded) }, 0, &[]);
+    maker.set("psu", 9, 1, "x", 2);
+    maker.store(&mut timeline);
+    maker.set("psu", 9, 2, "x", 3);
+    maker.store(&mut timeline);
+    // From a spool, of a life that nobody had heard of, and that did not end in order.
+    for sequence in 1..=2 {
+        maker.set("psu", 7, sequence, "x", 4);
+    }
+    maker.store(&mut timeline);
+    timeline.close().unwrap();
+    let files = parts(&folder);
+    assert_sound(&Reader::open(&folder).unwrap());
+    let alone = folder.with_file_name("alone.db");
+    fs::copy(&files[3], &alone).unwrap();
+    assert_sound(&Reader::open(&alone).unwrap());
+    files[..2].iter().for_each(|part| fs::remove_file(part).unwrap());
+    let newest = Connection::open(&files[3]).unwrap();
+    newest.execute_batch("UPDATE position SET pruned_n = 3; DELETE FROM part WHERE last_n <= 3").unwrap();
+    drop(newest);
+    assert_sound(&Reader::open(&folder).unwrap());
+}
+
+#[test]
+fn a_file_takes_over_the_newest_epochs_that_ended_and_all_that_did_not() {
+    let place = place();
+    let folder = place.path.with_file_name("folder");
+    let mut timeline = Timeline::create_or_open(&folder, each_group()).unwrap();
+    let mut maker = Maker::default();
+    maker.set("psu", 1, 1, "x", 0);
+    maker.entry("psu", 2, EntryKind::Gap { missing: missing(1, 1, GapReason::EpochEnded) }, 0, &[]);
+    for epoch in 2..=1_062 {
+        maker.set("psu", epoch, 1, "x", epoch);
+        maker.end("psu", epoch, 2);
+    }
+    maker.store(&mut timeline);
+    maker.set("other", 1, 1, "x", 1);
+    maker.store(&mut timeline);
+    let positions = timeline.positions().unwrap();
+    let epochs: Vec<u64> = positions.iter().filter(|p| p.source == "psu").map(|p| p.epoch).collect();
+    assert_eq!(epochs, [1].into_iter().chain(63..=1_062).collect::<Vec<_>>());
+    assert_eq!(Reader::open(&folder).unwrap().state(None, &[]).unwrap().len(), 2);
+    // One of which nothing is known any more is sent again; and the rest of the one that did not end.
+    maker.set("psu", 5, 1, "x", 5);
+    maker.end("psu", 5, 2);
+    maker.set("psu", 1, 2, "x", 1);
+    maker.store(&mut timeline);
+    maker.set("other", 1, 2, "x", 2);
+    maker.store(&mut timeline);
+    timeline.close().unwrap();
+    let reader = Reader::open(&folder).unwrap();
+    assert_sound(&reader);
+    let states = reader.state(None, &[Pattern::Name("psu".into())]).unwrap();
+    assert_eq!(states[0].values["x"].as_i64(), Some(1_062));
+    // One that should have been taken over.
+    let second = Connection::open(&parts(&folder)[1]).unwrap();
+    second.execute_batch("DELETE FROM carried WHERE epoch = 63").unwrap();
+    drop(second);
+    let found = reader.verify(|_| {}).unwrap();
+    assert!(matches!(found[0], Finding::Beginning { .. }), "{found:?}");
+}
+
+#[test]
+fn files_of_the_first_schema_are_brought_up_to_date() {
+    let both = both();
+    for path in parts(&both.folder).iter().chain([&both.place.path]) {
+        let old = "ALTER TABLE stream DROP COLUMN crc; ALTER TABLE position DROP COLUMN next; \
+                   PRAGMA user_version = 1";
+        Connection::open(path).unwrap().execute_batch(old).unwrap();
+    }
+    for path in [&both.place.path, &both.folder] {
+        assert!(matches!(Reader::open(path), Err(Error::Older { found: 1, .. })));
+        let mut timeline = Timeline::create_or_open(path, Options::default()).unwrap();
+        let mut maker = Maker::default();
+        maker.set("psu", 9, 3, "current", 0.75);
+        maker.store(&mut timeline);
+        timeline.close().unwrap();
+        let reader = Reader::open(path).unwrap();
+        assert_sound(&reader);
+        assert_eq!(all(&reader, &Filter::default()).last().unwrap().n, Some(reader.last_n().unwrap()));
+    }
+    fs::remove_file(parts(&both.folder).last().unwrap()).unwrap();
+    let found = Reader::open(&both.folder).unwrap().verify(|_| {}).unwrap();
+    assert!(matches!(found[..], [Finding::FileMissing { .. }]), "{found:?}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn a_new_file_and_what_is_left_of_it_when_closed() {
 
     let database = Connection::open(&place.path).unwrap();
     let pragma = |name: &str| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((pragma("page_size"), pragma("user_version")), (8_192, 1));
+    assert_eq!((pragma("page_size"), pragma("user_version")), (8_192, 2));
     assert_eq!(pragma("application_id"), 0x6474_7772);
 }
 
@@ -110,7 +110,7 @@ fn a_newer_schema_is_refused_and_an_unfinished_one_finished() {
         Timeline::create_or_open(&place.path, Options::default()).unwrap_err(),
         Reader::open(&place.path).unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Newer { found: 99, known: 1, .. }), "{error}");
+        assert!(matches!(error, Error::Newer { found: 99, known: 2, .. }), "{error}");
     }
 
     // Killed after the first write of all.

@@ -75,6 +75,64 @@ fn rows_that_are_not_what_was_recorded() {
 }
 
 #[test]
+fn spans_that_are_not_where_the_records_are() {
+    for sql in [
+        "DELETE FROM span",
+        "UPDATE span SET time_min = time_min + 1",
+        "UPDATE span SET time_max = time_max - 1",
+        "UPDATE span SET changes = changes + 1",
+        "UPDATE span SET first_n = 2",
+        "UPDATE span SET last_n = last_n - 1",
+    ] {
+        let findings = after(sql);
+        assert!(!findings.is_empty(), "{sql}");
+        let of_span = |finding: &Finding| matches!(finding, Finding::Derived { table: "span", .. });
+        assert!(findings.iter().all(of_span), "{sql}: {findings:?}");
+    }
+}
+
+#[test]
+fn positions_that_are_not_those_of_the_records() {
+    let of_a = |sequence| Finding::Standing { source: "a".into(), epoch: 1, sequence };
+    let position = |epoch, stored, found| Finding::Position { source: "a".into(), epoch, stored, found };
+    let a = "source_id = (SELECT id FROM source WHERE name = 'a')";
+    for (sql, finding) in [
+        (format!("UPDATE resume SET ended = 1 WHERE {a}"), of_a(30)),
+        (format!("UPDATE resume SET time = time + 1 WHERE {a}"), of_a(30)),
+        (format!("UPDATE resume SET sequence = 29 WHERE {a}"), position(1, 29, 30)),
+        (format!("DELETE FROM resume WHERE {a}"), position(1, 0, 30)),
+        (
+            format!("INSERT INTO resume SELECT source_id, 2, 500, 0, 0 FROM resume WHERE {a}"),
+            position(2, 500, 0),
+        ),
+    ] {
+        assert_eq!(after(&sql), [finding], "{sql}");
+    }
+    for (sql, column, value, most) in [
+        ("UPDATE position SET derived_n = derived_n + 100000", "derived_n", 100_064, 64),
+        ("UPDATE position SET pruned_n = 5", "pruned_n", 5, 0),
+    ] {
+        let findings = after(sql);
+        let [Finding::Beyond { column: found, value: is, most: can, .. }] = &findings[..] else {
+            panic!("{findings:?}");
+        };
+        assert_eq!((*found, *is, *can), (column, value, most));
+    }
+}
+
+#[test]
+fn names_that_are_not_those_recorded() {
+    for sql in [
+        "UPDATE source SET name = 'b' WHERE name = 'a'",
+        "UPDATE stream SET hub = 'other' WHERE epoch = 1 AND source_id = 1",
+        "UPDATE stream SET epoch = 7 WHERE epoch = 1 AND source_id = 1",
+    ] {
+        let findings = after(sql);
+        assert!(matches!(findings[0], Finding::Stream { .. }), "{sql}: {findings:?}");
+    }
+}
+
+#[test]
 fn updates_missing_without_a_gap() {
     let place = place();
     place.store(|maker| {

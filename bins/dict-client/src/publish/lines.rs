@@ -59,7 +59,8 @@ struct Publication {
     options: WriterOptions,
     /// Each line holds keys to set.
     is_patch: bool,
-    ledger: Mutex<Ledger>,
+    /// `None` until it is known where in the input this run begins.
+    ledger: Mutex<Option<Ledger>>,
     /// Made for the first line that is to be published: an input without any leaves the source alone.
     writer: OnceLock<Writer>,
 }
@@ -70,10 +71,13 @@ impl Publication {
             left.as_ref().map_or(Ok(Bookmark::default()), |left| Bookmark::from_bytes(&left.bookmark))?;
         let first = match lines.start(&taken)? {
             Start::Empty => None,
-            Start::Anew => Some(self.on(kept, lines.dictionary()?)),
+            Start::Anew => {
+                self.begin_ledger(Ledger::default());
+                Some(self.on(kept, lines.dictionary()?))
+            }
             Start::After => {
                 let left = left.unwrap_or_default();
-                *self.ledger() = Ledger::after(taken.lines, left.unacknowledged);
+                self.begin_ledger(Ledger::after(taken.lines, left.unacknowledged));
                 self.next_that_differs(lines, &left.dictionary)?
             }
         };
@@ -133,9 +137,11 @@ impl Publication {
         let mut ledger = None;
         for (line, published) in lines.into_iter().zip(writer.publish_all(&steps)) {
             let differs = published.with_context(|| format!("line {line}"))?.is_some();
-            ledger.get_or_insert_with(|| self.ledger()).published(line, differs);
+            let ledger = ledger.get_or_insert_with(|| self.ledger());
+            ledger.get_or_insert_default().published(line, differs);
         }
-        if let Some(mut ledger) = ledger.filter(|ledger| ledger.is_long()) {
+        if let Some(ledger) = ledger.as_deref_mut().and_then(Option::as_mut).filter(|ledger| ledger.is_long())
+        {
             ledger.acknowledge(writer.unacknowledged());
         }
         Ok(())
@@ -157,6 +163,7 @@ impl Publication {
     /// Which lines need not be published again.
     fn told(&self) -> String {
         let mut ledger = self.ledger();
+        let Some(ledger) = &mut *ledger else { return "this run published nothing".to_owned() };
         ledger.acknowledge(match self.writer.get() {
             Some(writer) => writer.unacknowledged(),
             None => self.client.flush(Duration::ZERO).map_or(u64::MAX, |_| 0),
@@ -167,7 +174,11 @@ impl Publication {
         }
     }
 
-    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+    fn begin_ledger(&self, ledger: Ledger) {
+        *self.ledger() = Some(ledger);
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Option<Ledger>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

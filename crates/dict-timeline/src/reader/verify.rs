@@ -72,6 +72,42 @@ pub enum Finding {
         /// What the records say.
         found: u64,
     },
+    /// Whether it ended, or the time of its last update, is not in the table of positions as in the records.
+    Standing {
+        /// Whose.
+        source: String,
+        /// In which epoch.
+        epoch: u64,
+        /// The last update.
+        sequence: u64,
+    },
+    /// The name of a source or hub, or an epoch, is not what was written.
+    Stream {
+        /// The source's name as it is now.
+        source: String,
+        /// The epoch.
+        epoch: u64,
+        /// The hub's name.
+        hub: String,
+    },
+    /// A number in the table `position` is greater than can be.
+    Beyond {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        column: &'static str,
+        /// What it is.
+        value: u64,
+        /// What it can be at most.
+        most: u64,
+    },
+    /// The newest file of a folder is gone, and perhaps others after it.
+    FileMissing {
+        /// The file.
+        path: PathBuf,
+        /// The one that it went on with.
+        after: PathBuf,
+    },
     /// A file of a folder does not begin with what stood at the end of the file before it.
     Beginning {
         /// The file.
@@ -81,7 +117,7 @@ pub enum Finding {
     },
     /// The tables of rows do not say what the records say.
     Derived {
-        /// Which: `change`, or `others`.
+        /// Which: `change`, `span`, or `others`.
         table: &'static str,
         /// The difference is among the numbers from here
         first: u64,
@@ -113,6 +149,19 @@ impl fmt::Display for Finding {
                 f,
                 "of {source}, epoch {epoch}, update {found} is the last, and the table of positions says {stored}"
             ),
+            Self::Standing { source, epoch, sequence } => write!(
+                f,
+                "of {source}, epoch {epoch}, the table of positions has another time or end than update {sequence}"
+            ),
+            Self::Stream { source, epoch, hub } => {
+                write!(f, "{source}, epoch {epoch}, through hub {hub}: one of these is not what was recorded")
+            }
+            Self::Beyond { path, column, value, most } => {
+                write!(f, "in {}, position.{column} is {value}, and can be {most} at most", path.display())
+            }
+            Self::FileMissing { path, after } => {
+                write!(f, "{}, which went on with {}, is gone", path.display(), after.display())
+            }
             Self::Beginning { path, what } => {
                 write!(f, "{} does not go on with the file before it: {what}", path.display())
             }
@@ -150,9 +199,13 @@ impl Reader {
     ///
     /// The database's structure, the checksum of each record, that no number is left out; for each source and epoch that
     /// every update is present once or covered by a gap, and that an epoch ended or a gap says what is not known of its
-    /// end; that the tables of rows say what the records say. Of a folder besides that all files are there, but those
-    /// that were removed because of their age, and that each begins with what stood at the end of the one before. A
-    /// writer may go on meanwhile: what it adds is not looked at.
+    /// end; that the tables of rows, of spans and of positions say what the records say, and that names are those that
+    /// were recorded. Of a folder besides that all files are there, but those that were removed because of their age,
+    /// that each begins with what stood at the end of the one before, and says of those before it where their rows are.
+    /// A writer may go on meanwhile: what it adds is not looked at.
+    ///
+    /// What cannot be checked is what stands nowhere twice: records at the end that are gone together with all that was
+    /// made of them, as when an older copy of a file is put back; and names in files of schema version 1.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x6474_7772;
 /// Each step from one version to the next, in order; the version is how many of them a file has had.
 ///
 /// A step that was released is never changed: a later one is added.
-const MIGRATIONS: [&str; 1] = [include_str!("1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("1.sql"), include_str!("2.sql")];
 
 /// The version that this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;

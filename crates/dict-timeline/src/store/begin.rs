@@ -9,15 +9,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::Options;
 use super::file::Store;
-use crate::carried::{CarriedRow, CarriedSum};
+use crate::carried::{CarriedRow, CarriedSum, ENDED_EPOCHS};
 use crate::error::{Error, Result};
-use crate::folder::{self, Part};
+use crate::folder::{self, COMPANIONS, Part};
 use crate::lock::beside;
 
 /// What a file is called until it is whole.
 const ASIDE: &str = ".new";
-/// What SQLite puts beside a file.
-const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// Begins a folder's first file.
 pub(super) fn first(part: &Part, options: &Options) -> Result<()> {
@@ -63,7 +61,7 @@ fn make(aside: &Path, options: &Options, fill: impl FnOnce(&Connection) -> Resul
 /// Takes over what a reader and a recorder have to know of the file before, which is attached as `earlier`.
 fn carry(database: &Connection, name: &str, next_n: i64) -> Result<()> {
     let transaction = Transaction::new_unchecked(database, TransactionBehavior::Immediate)?;
-    transaction.execute_batch(include_str!("carry.sql"))?;
+    transaction.execute_batch(&include_str!("carry.sql").replace(":ended", &ENDED_EPOCHS.to_string()))?;
     transaction.execute(
         "INSERT INTO part SELECT min(first_n), max(last_n), ?1, min(time_min), max(time_max) FROM earlier.span",
         [name],

@@ -1,9 +1,15 @@
--- What a file takes over from the one before it, attached as `earlier`: the positions of all sources, and of every key
--- the newest row. Of keys that were removed only the one that is its source's newest, which says when that changed.
+-- What a file takes over from the one before it, attached as `earlier`: the positions of all sources, of epochs that ended
+-- the newest :ended of each alone, and of every key the newest row. Of keys that were removed only the one that is its source's newest, which says when that changed.
 
 INSERT INTO main.source SELECT id, name FROM earlier.source;
 
-INSERT INTO main.resume SELECT source_id, epoch, sequence, ended, time FROM earlier.resume;
+-- Epochs beyond 2^63 stand as negative numbers.
+INSERT INTO main.resume
+SELECT source_id, epoch, sequence, ended, time FROM (
+    SELECT *, row_number() OVER (PARTITION BY source_id, ended ORDER BY epoch >= 0, epoch DESC) AS place
+    FROM earlier.resume
+)
+WHERE NOT ended OR place <= :ended;
 
 CREATE TEMP TABLE newest AS
 SELECT k.id AS series_id, k.source_id AS source_id, (
@@ -32,7 +38,7 @@ SELECT r.source_id, r.epoch, r.sequence, r.ended, r.time, r.epoch IS (
     END
     FROM temp.newest w WHERE w.source_id = r.source_id ORDER BY w.n DESC LIMIT 1
 )
-FROM earlier.resume r;
+FROM main.resume r;
 
 -- What hubs said last of each source.
 INSERT INTO main.connection

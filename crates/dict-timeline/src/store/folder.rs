@@ -3,12 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use dict_protocol::time::Time;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior};
 
 use super::begin;
+use super::clock::{Clock, Moment};
 use super::file::{Store, has_log};
 use super::{Amount, Options};
 use crate::error::{Error, Result};
@@ -26,7 +27,10 @@ pub(super) struct Folder {
     parts: Vec<Part>,
     /// Bytes that the newest had when it was begun, with all that it took over.
     begun_with: u64,
+    /// Since when the newest is written by this process.
+    written_since: Instant,
     pruned_at: Instant,
+    clock: Clock,
 }
 
 /// Takes the right to write the folder at `path`, which is made if there is none.
@@ -54,20 +58,29 @@ impl Folder {
         begin::tidy(path)?;
         let mut parts = folder::list(path)?;
         if parts.is_empty() {
-            let first = Part::new(path, now(), None);
+            let first = Part::new(path, Moment::now().time, None);
             begin::first(&first, options)?;
             parts.push(first);
         }
         let (newest, older) = parts.split_last().expect("there is one at least");
-        for part in older.iter().filter(|part| has_log(&part.path)) {
+        for part in older.iter().filter(|part| has_log(&part.path) || is_outdated(part)) {
             finish(part, options)?;
         }
         let file = Store::open(&newest.path, options)?;
-        Ok((Self { parts, begun_with: 0, pruned_at: Instant::now() }, file))
+        if let Some(gone) = folder::next_of(file.database())? {
+            tracing::error!(file = gone, "the newest file of the folder is gone: going on without it");
+        }
+        if let Some(before) = older.last() {
+            mend_next(before, newest, options)?;
+        }
+        let now = Instant::now();
+        let clock = Clock::default();
+        Ok((Self { parts, begun_with: 0, written_since: now, pruned_at: now, clock }, file))
     }
 
     /// Whether the next group belongs in a file of its own. A file without a row is never followed by another, nor one
-    /// that has taken over more than it has taken in.
+    /// that has taken over more than it has taken in. That a file was written for long enough counts as well as its age,
+    /// which a clock that was once ahead makes out to be none.
     pub(super) fn is_rotation_due(&self, file: &Store, options: &Options) -> Result<bool> {
         let first: i64 = file.database().query_row("SELECT first_n FROM position", (), |row| row.get(0))?;
         if file.next_n() == first {
@@ -75,7 +88,10 @@ impl Folder {
         }
         Ok(match options.rotate {
             None => false,
-            Some(Amount::Time(time)) => age(self.newest().begun) >= time,
+            Some(Amount::Time(time)) => {
+                let age = Moment::now().since(self.newest().begun);
+                age.max(self.written_since.elapsed()) >= time
+            }
             Some(Amount::Bytes(bytes)) => file.size()? >= bytes.max(self.begun_with.saturating_mul(2)),
         })
     }
@@ -84,11 +100,14 @@ impl Folder {
     pub(super) fn begin(&mut self, file: &Store, options: &Options) -> Result<Store> {
         let before = self.newest();
         let folder = before.path.parent().expect("it is in a folder");
-        let part = Part::new(folder, now(), Some(before));
+        let part = Part::new(folder, Moment::now().time, Some(before));
         begin::next(&part, file, before, options)?;
         // One that cannot be written yet, as on a full disk, is begun anew the next time.
         let next = Store::open(&part.path, options).inspect_err(|_| drop(fs::remove_file(&part.path)))?;
+        note_next(file, &part)?;
+        begin::reached("noted it in the one before");
         self.begun_with = next.size()?;
+        self.written_since = Instant::now();
         tracing::info!(path = %part.path.display(), "began a file");
         self.parts.push(part);
         Ok(next)
@@ -102,10 +121,7 @@ impl Folder {
     pub(super) fn prune(&mut self, file: &Store, keep: Amount) -> Result<()> {
         self.pruned_at = Instant::now();
         let count = match keep {
-            // All rows of a file came before the next one was begun.
-            Amount::Time(time) => {
-                self.parts.iter().skip(1).take_while(|next| age(next.begun) >= time).count()
-            }
+            Amount::Time(time) => self.older(file, time)?,
             Amount::Bytes(bytes) => self.beyond(bytes),
         };
         let Some(last) = count.checked_sub(1) else { return Ok(()) };
@@ -124,6 +140,24 @@ impl Folder {
         Ok(())
     }
 
+    /// How many of the oldest files have no row that is younger than `keep`; never the newest.
+    fn older(&mut self, file: &Store, keep: Duration) -> Result<usize> {
+        let now = Moment::now();
+        let catalogue = folder::catalogue(file.database())?;
+        let last = self.parts.iter().rev().find_map(|part| catalogue.get(part.name()));
+        let Some(newest) = newest_time(file)?.or(last.map(|extent| extent.time_max)) else { return Ok(0) };
+        if !self.clock.may_prune(now, newest, keep) {
+            return Ok(0);
+        }
+        // All rows of a file came before the next one was begun, and before all rows of that; when it was begun is not
+        // known if the clock was ahead.
+        let begun = |part: &Part| match catalogue.get(part.name()) {
+            Some(extent) => part.begun.min(extent.time_max),
+            None => part.begun.min(newest),
+        };
+        Ok(self.parts.iter().skip(1).take_while(|next| now.since(begun(next)) >= keep).count())
+    }
+
     /// How many of the oldest files have to go for the rest to take no more than `bytes`; never the newest.
     fn beyond(&self, bytes: u64) -> usize {
         let mut total = 0_u64;
@@ -140,7 +174,42 @@ impl Folder {
     }
 }
 
-/// Brings the log that was left beside an older file into it.
+/// Whether only a writer can bring a file to what readers know.
+fn is_outdated(part: &Part) -> bool {
+    matches!(File::open(&part.path), Err(Error::Older { .. }))
+}
+
+/// Writes into a file which one goes on with it, so that it is missed if it is ever gone. It may be written later, when
+/// the folder is opened the next time.
+fn note_next(file: &Store, next: &Part) -> Result<()> {
+    match file.database().execute("UPDATE position SET next = ?1", [next.name()]).map_err(Error::from) {
+        Err(error) if error.is_passing() => {
+            tracing::warn!(%error, "not noted yet which file goes on with the one before");
+            Ok(())
+        }
+        noted => noted.map(drop),
+    }
+}
+
+/// Writes that into the last file but one, if a writer was killed before it could.
+fn mend_next(before: &Part, newest: &Part, options: &Options) -> Result<()> {
+    let is_noted = |file: File| Ok(folder::next_of(file.database())?.as_deref() == Some(newest.name()));
+    // A file that cannot be read is told of by whoever reads it.
+    if File::open(&before.path).and_then(is_noted).unwrap_or(true) {
+        return Ok(());
+    }
+    match Store::open(&before.path, options) {
+        Ok(file) => {
+            note_next(&file, newest)?;
+            file.close()
+        }
+        // It waits for the next time.
+        Err(Error::RecoveryBlocked { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Brings the log that was left beside an older file into it, and its schema up to date.
 fn finish(part: &Part, options: &Options) -> Result<()> {
     match Store::open(&part.path, options) {
         Ok(file) => file.close(),
@@ -178,13 +247,10 @@ fn remove(part: &Part) -> io::Result<()> {
     Ok(())
 }
 
-/// How long ago a time was; nothing if it is still to come.
-fn age(time: Time) -> Duration {
-    let age = now().as_nanos().saturating_sub(time.as_nanos());
-    Duration::from_nanos(age.try_into().unwrap_or_default())
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_nanos(since.as_nanos().try_into().unwrap_or(i64::MAX))
+/// When the hub had the newest row of a file.
+fn newest_time(file: &Store) -> Result<Option<Time>> {
+    let mut query = file
+        .database()
+        .prepare_cached("SELECT coalesce(hub_time, time) FROM record ORDER BY n DESC LIMIT 1")?;
+    Ok(query.query_row((), |row| row.get(0)).optional()?.map(Time::from_nanos))
 }

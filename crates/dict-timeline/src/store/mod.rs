@@ -2,6 +2,7 @@
 
 mod begin;
 mod checkpoint;
+mod clock;
 mod derive;
 mod file;
 mod folder;
@@ -33,9 +34,15 @@ pub struct Options {
     /// when it begins anew.
     pub log: u64,
     /// With so much in it, or when it is so old, a file is followed by another: the timeline is a folder of files then.
+    /// A file is so old, too, when it has been written for so long without a pause, whatever the clock says.
     pub rotate: Option<Amount>,
     /// Files whose rows are all older than this are removed from a folder; with a size, the oldest are, until all
     /// together take no more. The newest stays in any case.
+    ///
+    /// A clock that is wrong for a while does no harm: where by the clock even the newest row is older than this, or where
+    /// it went ahead by more than this since it was looked at last, nothing is removed for its age until a row is stored
+    /// that is not, and an hour has passed. A clock that stays wrong is believed then. Rows that were stored while it was
+    /// ahead, and files all of whose rows were, stay until it has come there.
     pub keep: Option<Amount>,
 }
 

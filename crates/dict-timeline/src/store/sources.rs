@@ -8,7 +8,7 @@ use dict_protocol::record::Stream;
 use dict_protocol::time::Time;
 
 use crate::error::Result;
-use crate::record::HUB;
+use crate::record::{HUB, stream_checksum};
 
 /// A place in [`Sources`]' list of the same name.
 pub(super) type SourceIndex = usize;
@@ -85,8 +85,13 @@ impl Sources {
         let id = match known {
             Some(id) => id,
             None => database
-                .prepare_cached("INSERT INTO stream (source_id, epoch, hub) VALUES (?, ?, ?)")?
-                .insert(key)?,
+                .prepare_cached("INSERT INTO stream (source_id, epoch, hub, crc) VALUES (?, ?, ?, ?)")?
+                .insert(params![
+                    self.sources[source].id,
+                    stream.epoch.cast_signed(),
+                    stream.hub,
+                    stream_checksum(&stream.source, stream.epoch, &stream.hub),
+                ])?,
         };
         Ok(StreamNumbers { id, source, epoch })
     }

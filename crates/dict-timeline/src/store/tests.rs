@@ -42,14 +42,18 @@ fn batch(sequences: RangeInclusive<u64>) -> Batch {
             stream: 0,
             kind: EntryKind::Update,
             sequence,
-            time: Time::from_nanos(sequence as i64),
-            stamp: Stamp::default(),
+            time: now(),
+            stamp: Stamp { hub_time: now(), ..Stamp::default() },
             replayed: false,
             late: false,
             body: start..batch.bytes.len(),
         });
     }
     batch
+}
+
+fn now() -> Time {
+    super::clock::Moment::now().time
 }
 
 #[test]
@@ -109,7 +113,16 @@ fn a_crash_at_any_step_from_one_file_to_the_next_loses_and_doubles_nothing() {
     let crashes = crashes(&path, || timeline.append(&[batch(101..=200)]).unwrap());
     let acknowledged = 100;
     let steps: Vec<_> = crashes.iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, ["made an empty file aside", "filled it", "made a file aside", "renamed it"]);
+    assert_eq!(
+        steps,
+        [
+            "made an empty file aside",
+            "filled it",
+            "made a file aside",
+            "renamed it",
+            "noted it in the one before"
+        ]
+    );
     for (step, crashed) in crashes {
         assert_eq!(Reader::open(&crashed).unwrap().verify(|_| {}).unwrap(), [], "{step}");
         let mut timeline = Timeline::create_or_open(&crashed, options).unwrap();
@@ -123,6 +136,9 @@ fn a_crash_at_any_step_from_one_file_to_the_next_loses_and_doubles_nothing() {
         assert_eq!(reader.rows(&Filter::default()).unwrap().count(), 200, "{step}");
         let left = fs::read_dir(&crashed).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(left.filter(|name| name.to_string_lossy().contains(".new")).count(), 0, "{step}");
+        fs::remove_file(crate::folder::list(&crashed).unwrap().pop().unwrap().path).unwrap();
+        let findings = Reader::open(&crashed).unwrap().verify(|_| {}).unwrap();
+        assert!(matches!(findings[..], [crate::Finding::FileMissing { .. }]), "{step}: {findings:?}");
     }
     timeline.close().unwrap();
     assert_eq!(Reader::open(&path).unwrap().rows(&Filter::default()).unwrap().count(), 200);
@@ -158,6 +174,71 @@ fn a_crash_between_the_note_and_the_removal_of_old_files_is_made_good() {
     fs::remove_file(path.join("2002-01-01T00-00-00Z.db")).unwrap();
     let findings = Reader::open(&path).unwrap().verify(|_| {}).unwrap();
     assert_eq!(findings, [crate::Finding::NumbersMissing { first: 11, last: 20 }]);
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A folder of three files, the first named after the beginning of `year`, whose rows are all 40 days old.
+fn old_folder(directory: &tempfile::TempDir, year: u32) -> PathBuf {
+    let path = directory.path().join("lab");
+    for group in 0..3 {
+        let mut batch = next_batch(group * 10 + 1..=group * 10 + 10);
+        for entry in &mut batch.entries {
+            entry.time = entry.time.offset_by(-(40 * DAY.as_nanos() as i64));
+            entry.stamp.hub_time = entry.time;
+        }
+        let mut timeline = Timeline::create_or_open(&path, EACH_GROUP).unwrap();
+        timeline.append(&[batch]).unwrap();
+        timeline.close().unwrap();
+        if group == 0 {
+            let part = crate::folder::list(&path).unwrap().remove(0);
+            fs::rename(&part.path, path.join(format!("{year}-01-01T00-00-00Z.db"))).unwrap();
+        }
+    }
+    path
+}
+
+/// The updates that follow those, which the recorder of a later run declares.
+fn next_batch(sequences: RangeInclusive<u64>) -> Batch {
+    let mut next = batch(sequences);
+    next.streams = batch(1..=1).streams;
+    next
+}
+
+#[test]
+fn when_all_rows_look_too_old_the_clock_is_not_believed_at_once() {
+    // The second time as if the clock had been ahead when the files were begun.
+    for year in [2001, 2201] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = old_folder(&directory, year);
+        let count = || crate::folder::list(&path).unwrap().len();
+        let options = Options { keep: Some(Amount::Time(30 * DAY)), ..EACH_GROUP };
+        let mut timeline = Timeline::create_or_open(&path, options).unwrap();
+        assert_eq!(count(), 3);
+        timeline.append(&[next_batch(31..=40)]).unwrap();
+        timeline.append(&[batch(41..=50)]).unwrap();
+        assert_eq!(count(), 5);
+        timeline.close().unwrap();
+        // A later run finds rows that are new.
+        Timeline::create_or_open(&path, options).unwrap().close().unwrap();
+        assert_eq!(count(), 3);
+        assert_eq!(Reader::open(&path).unwrap().verify(|_| {}).unwrap(), []);
+    }
+}
+
+#[test]
+fn a_file_begun_while_the_clock_was_ahead_is_followed_by_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = old_folder(&directory, 2201);
+    let options = Options { rotate: Some(Amount::Time(Duration::from_millis(1))), ..OPTIONS };
+    let mut timeline = Timeline::create_or_open(&path, options).unwrap();
+    let mut sequence = 30;
+    while crate::folder::list(&path).unwrap().len() < 5 {
+        sequence += 1;
+        timeline.append(&[next_batch(sequence..=sequence)]).unwrap();
+    }
+    timeline.close().unwrap();
+    assert_eq!(Reader::open(&path).unwrap().verify(|_| {}).unwrap(), []);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(in crate::reader) struct Tally {
     numbers: Option<(i64, i64)>,
     pruned: i64,
     times: Option<(Time, Time)>,
+    /// When it came to be as it is: others were later only by a clock that was ahead.
+    latest: Option<Time>,
     rows: BTreeMap<Kind, u64>,
     sources: BTreeMap<Arc<str>, SourceInfo>,
     /// Bytes that the rows of the last hour take.
@@ -54,9 +56,13 @@ impl Tally {
         self.numbers = Some((first.min(extent.first_n), last.max(extent.last_n)));
         let (min, max) = self.times.unwrap_or((extent.time_min, extent.time_max));
         self.times = Some((min.min(extent.time_min), max.max(extent.time_max)));
-        let latest = self.times.map_or(extent.time_max, |(_, latest)| latest);
+        let latest = match self.latest {
+            Some(latest) => latest,
+            None => file.latest()?,
+        };
+        self.latest = Some(latest);
         let bytes_each = size as f64 / (extent.last_n - extent.first_n + 1) as f64;
-        self.last_hour += bytes_each * file.numbers_since(latest.offset_by(-HOUR))?;
+        self.last_hour += bytes_each * file.numbers_within(latest.offset_by(-HOUR), latest)?;
         Ok(())
     }
 
@@ -76,7 +82,7 @@ impl Tally {
     }
 
     fn growth(&self) -> Growth {
-        let Some((earliest, latest)) = self.times else { return Growth::default() };
+        let (Some((earliest, _)), Some(latest)) = (self.times, self.latest) else { return Growth::default() };
         let lasted = latest.as_nanos().saturating_sub(earliest.as_nanos());
         let daily = |bytes: f64, lasted: i64| (lasted >= ENOUGH).then(|| bytes * DAY as f64 / lasted as f64);
         Growth {
@@ -99,12 +105,18 @@ impl File {
         Ok(counts)
     }
 
-    /// How many numbers were used since a time, a span's evenly over the time that it took.
-    fn numbers_since(&self, since: Time) -> Result<f64> {
+    /// The latest time of the last span, which there must be.
+    fn latest(&self) -> Result<Time> {
+        let sql = "SELECT time_max FROM span ORDER BY first_n DESC LIMIT 1";
+        Ok(Time::from_nanos(self.database.query_row(sql, (), |row| row.get(0))?))
+    }
+
+    /// How many numbers were used from one time to another, a span's evenly over the time that it took.
+    fn numbers_within(&self, since: Time, until: Time) -> Result<f64> {
         let mut query = self.database.prepare_cached(
-            "SELECT last_n - first_n + 1, time_min, time_max FROM span WHERE time_max >= ?1",
+            "SELECT last_n - first_n + 1, time_min, time_max FROM span WHERE time_max >= ?1 AND time_min <= ?2",
         )?;
-        let mut rows = query.query([since.as_nanos()])?;
+        let mut rows = query.query([since.as_nanos(), until.as_nanos()])?;
         let mut numbers = 0.0;
         while let Some(row) = rows.next()? {
             let (count, min, max): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);

@@ -77,6 +77,11 @@ impl File {
         Ok(Self { path, database, first, streams: RefCell::default() })
     }
 
+    /// Its name within its folder.
+    fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     pub(crate) fn database(&self) -> &Connection {
         &self.database
     }

@@ -1,11 +1,13 @@
 //! Whether one file is what it should be, and goes on with the one before it.
 
 mod continuity;
+mod spans;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
-use std::sync::Arc;
 
+use dict_protocol::time::Time;
 use dict_protocol::value::Value;
 use hashbrown::HashMap;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
@@ -17,11 +19,13 @@ use crate::error::{Error, Result};
 use crate::event;
 use crate::export::json;
 use crate::filter::Filter;
+use crate::folder::{self, Extent};
 use crate::reader::verify::MOST;
 use crate::reader::{Finding, Progress, Stage};
-use crate::record::{Item, Record};
+use crate::record::{Item, Record, stream_checksum};
 use crate::row::{Content, Kind, Row};
-use continuity::{Continuity, Held};
+use continuity::{Continuity, Held, Standing};
+use spans::Spans;
 
 /// Rows of one slice.
 const SLICE: i64 = 10_000;
@@ -33,11 +37,13 @@ const BUCKET: i64 = 1 << 16;
 pub(in crate::reader) struct Verification {
     findings: Vec<Finding>,
     continuity: Continuity,
+    is_folder: bool,
     /// Where the next file's numbers begin, if that is known.
     expected: Option<i64>,
     /// What the next file has to begin with, if it is known.
     sum: Option<u32>,
-    positions: HashMap<(Arc<str>, u64), u64>,
+    /// The rows of each file of a folder, by its name, as far as they are known.
+    extents: BTreeMap<String, Option<Extent>>,
 }
 
 impl Verification {
@@ -46,9 +52,10 @@ impl Verification {
         Self {
             findings: Vec::new(),
             continuity: Continuity::default(),
+            is_folder,
             expected: is_folder.then_some(1),
             sum: None,
-            positions: HashMap::new(),
+            extents: BTreeMap::new(),
         }
     }
 
@@ -89,32 +96,66 @@ impl Verification {
             changes: Fingerprints::default(),
             others: Fingerprints::default(),
         };
-        check.records(&mut self.continuity, progress)?;
+        check.position();
+        check.streams()?;
+        let extent = check.records(&mut self.continuity, progress)?;
         check.changes(progress)?;
         check.others()?;
+        self.continuity.compare(&check.snapshot.resume, check.findings);
         self.expected = Some(check.snapshot.end + 1);
-        self.positions = check.snapshot.resume;
         self.sum = if goes_on { Some(file.carried_sum()?) } else { None };
+        if self.is_folder {
+            self.check_catalogue(file)?;
+            self.check_next(file, goes_on)?;
+            self.extents.insert(file.name().to_owned(), extent);
+        }
+        Ok(())
+    }
+
+    /// Checks what a file of a folder says of those before it, which were checked.
+    fn check_catalogue(&mut self, file: &File) -> Result<()> {
+        // In this order: what is taken out of the catalogue meanwhile is noted as pruned.
+        let (catalogue, pruned) = (folder::catalogue(&file.database)?, file.pruned()?);
+        for (name, extent) in &self.extents {
+            let Some(extent) = extent else { continue };
+            // Under another name: it was renamed, and readers do without.
+            let same = |known: &&Extent| known.first_n == extent.first_n;
+            let known = catalogue.get(name).or_else(|| catalogue.values().find(same));
+            if known.map_or(extent.last_n > pruned, |known| known != extent) {
+                let what = format!("it says otherwise where and of which times the rows of {name} are");
+                self.findings.push(Finding::Beginning { path: file.path.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the file is there that goes on with the last one.
+    fn check_next(&mut self, file: &File, goes_on: bool) -> Result<()> {
+        if let Some(next) = folder::next_of(&file.database)?.filter(|_| !goes_on) {
+            let path = file.path.with_file_name(next);
+            // Both may have been removed for their age by now.
+            if !path.exists() && file.path.exists() {
+                self.findings.push(Finding::FileMissing { path, after: file.path.clone() });
+            }
+        }
         Ok(())
     }
 
     /// Checks that a file begins where, and with what, the one before it ended.
     fn join(&mut self, file: &File, snapshot: &Snapshot, pruned: i64) {
         let expected = self.expected.unwrap_or(snapshot.first_n);
-        let mut differs = |what: String| {
-            self.findings.push(Finding::Beginning { path: file.path.clone(), what });
-        };
+        let differs = |what: String| Finding::Beginning { path: file.path.clone(), what };
         if snapshot.first_n < expected {
-            differs(format!("row {} is in both", snapshot.first_n));
+            self.findings.push(differs(format!("row {} is in both", snapshot.first_n)));
         }
         if snapshot.first_n == expected
             && let Some(sum) = self.sum
         {
             if sum != snapshot.carried_crc {
-                differs("it begins with other values".to_owned());
+                self.findings.push(differs("it begins with other values".to_owned()));
             }
-            if !self.continuity.agrees(&snapshot.carried) {
-                differs("it begins with other positions of sources".to_owned());
+            if !self.continuity.agrees(&snapshot.carried, &mut self.findings) {
+                self.findings.push(differs("it begins with other positions of sources".to_owned()));
             }
             return;
         }
@@ -126,8 +167,8 @@ impl Verification {
     }
 
     pub(in crate::reader) fn finish(self) -> Vec<Finding> {
-        let Self { mut findings, continuity, positions, .. } = self;
-        continuity.finish(&positions, &mut findings);
+        let Self { mut findings, continuity, .. } = self;
+        continuity.finish(&mut findings);
         findings.truncate(MOST);
         findings
     }
@@ -151,40 +192,41 @@ struct Snapshot {
     first_n: i64,
     end: i64,
     derived: i64,
-    span_end: i64,
+    pruned: i64,
+    spans: Spans,
     carried_crc: u32,
-    carried: Vec<Held>,
-    resume: HashMap<(Arc<str>, u64), u64>,
+    carried: Held,
+    resume: Held,
 }
 
 impl Snapshot {
     fn take(file: &File) -> Result<Self> {
         let transaction = file.database.unchecked_transaction()?;
-        let (first_n, derived, carried_crc) =
-            transaction.query_row("SELECT first_n, derived_n, carried_crc FROM position", (), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-        let span_end =
-            transaction.query_row("SELECT coalesce(max(last_n), 0) FROM span", (), |row| row.get(0))?;
+        let (first_n, derived, pruned, carried_crc) = transaction.query_row(
+            "SELECT first_n, derived_n, pruned_n, carried_crc FROM position",
+            (),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        let spans = Spans::load(&transaction)?;
         let end = file.end()?;
-        let held = |table: &str| -> Result<Vec<Held>> {
+        let held = |table: &str| -> Result<Held> {
             let sql = format!(
-                "SELECT s.name, p.epoch, p.sequence, p.ended FROM {table} p JOIN source s ON s.id = p.source_id"
+                "SELECT s.name, p.epoch, p.sequence, p.ended, p.time
+                 FROM {table} p JOIN source s ON s.id = p.source_id"
             );
             let mut query = transaction.prepare(&sql)?;
             let held = query.query_map((), |row| {
-                Ok(Held {
-                    source: row.get(0)?,
-                    epoch: row.get::<_, i64>(1)?.cast_unsigned(),
+                let standing = Standing {
                     sequence: row.get::<_, i64>(2)?.cast_unsigned(),
                     ended: row.get(3)?,
-                })
+                    time: Time::from_nanos(row.get(4)?),
+                };
+                Ok(((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()), standing))
             })?;
             Ok(held.collect::<Result<_, _>>()?)
         };
-        let resume = held("resume")?.into_iter().map(|held| ((held.source, held.epoch), held.sequence));
-        let (carried, resume) = (held("carried")?, resume.collect());
-        Ok(Self { first_n, end, derived, span_end, carried_crc, carried, resume })
+        let (carried, resume) = (held("carried")?, held("resume")?);
+        Ok(Self { first_n, end, derived, pruned, spans, carried_crc, carried, resume })
     }
 }
 
@@ -221,7 +263,39 @@ struct Check<'r> {
 }
 
 impl Check<'_> {
-    fn records(&mut self, continuity: &mut Continuity, progress: &mut impl FnMut(Progress)) -> Result<()> {
+    /// What the only row of the table of that name says.
+    fn position(&mut self) {
+        let Snapshot { first_n, end, derived, pruned, .. } = self.snapshot;
+        for (column, value, most) in [("derived_n", derived, end + 1), ("pruned_n", pruned, first_n - 1)] {
+            if value > most {
+                let (value, most) = (value.cast_unsigned(), most.cast_unsigned());
+                self.findings.push(Finding::Beyond { path: self.file.path.clone(), column, value, most });
+            }
+        }
+    }
+
+    /// The names that records refer to by a number.
+    fn streams(&mut self) -> Result<()> {
+        let mut query = self.file.database.prepare(
+            "SELECT s.name, e.epoch, e.hub, e.crc FROM stream e JOIN source s ON s.id = e.source_id",
+        )?;
+        let mut rows = query.query(())?;
+        while let Some(row) = rows.next()? {
+            let (source, hub): (String, String) = (row.get(0)?, row.get(2)?);
+            let (epoch, stored) = (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, Option<u32>>(3)?);
+            if stored.is_some_and(|stored| stored != stream_checksum(&source, epoch, &hub)) {
+                self.findings.push(Finding::Stream { source, epoch, hub });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the records, and returns which there are.
+    fn records(
+        &mut self,
+        continuity: &mut Continuity,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Option<Extent>> {
         let end = self.snapshot.end;
         let mut series = SeriesNumbers::default();
         let mut expected = self.snapshot.first_n;
@@ -235,8 +309,9 @@ impl Check<'_> {
                 }
                 expected = n + rows.max(1);
                 match record.and_then(|record| self.record(&record, continuity, &mut series)) {
-                    Err(Error::Corrupt { n, what }) => {
-                        self.findings.push(Finding::Damaged { n, what });
+                    Err(Error::Corrupt { n: damaged, what }) => {
+                        self.findings.push(Finding::Damaged { n: damaged, what });
+                        self.snapshot.spans.pass(n);
                         Ok(())
                     }
                     result => result,
@@ -248,14 +323,21 @@ impl Check<'_> {
                 total: end.cast_unsigned(),
             });
             if self.findings.len() > MOST {
-                return Ok(());
+                return Ok(None);
             }
         }
-        if self.snapshot.span_end >= expected {
-            let (first, last) = (expected.cast_unsigned(), self.snapshot.span_end.cast_unsigned());
+        let spans = std::mem::take(&mut self.snapshot.spans);
+        if spans.end() >= expected {
+            let (first, last) = (expected.cast_unsigned(), spans.end().cast_unsigned());
             self.findings.push(Finding::NumbersMissing { first, last });
         }
-        Ok(())
+        let (wrong, extent) = spans.finish();
+        self.findings.extend(wrong.into_iter().map(|(first, last)| Finding::Derived {
+            table: "span",
+            first: first.cast_unsigned(),
+            last: last.cast_unsigned(),
+        }));
+        Ok(extent)
     }
 
     fn record(
@@ -268,6 +350,7 @@ impl Check<'_> {
         let contents = record.contents()?;
         let source = series.source(self.file, &stream.source)?;
         continuity.take(&stream, record, contents.context.missing, self.findings);
+        let mut changes = 0;
         for (n, item) in (record.n..).zip(contents.items()) {
             let (key, value) = match item {
                 Item::Missing(missing) => {
@@ -289,12 +372,14 @@ impl Check<'_> {
                 Item::Removed(key) => (key, None),
                 Item::Set(key, value) => (key, Some(value.decode())),
             };
+            changes += 1;
             if n < self.snapshot.derived {
                 let series = series.key(self.file, source, key)?;
                 let time = record.time.as_nanos();
                 self.changes.add(n, |hasher| hash_change(hasher, series, time, record.late, value.as_ref()));
             }
         }
+        self.snapshot.spans.take(record.n, record.rows, record.time, changes);
         Ok(())
     }
 
