@@ -21,6 +21,7 @@ use crate::address::Address;
 use crate::application::Retry;
 use crate::event_loop::EventLoop;
 use crate::identity::random_id;
+use crate::tls::ClientTls;
 
 /// Says who a client is before it connects.
 pub struct Builder {
@@ -155,7 +156,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the link cannot be understood or is no native one, the spool's file cannot be opened, or the operating system has
+    /// If the link cannot be understood or is no native one, its certificates cannot be used, the spool's file cannot be opened, or the operating system has
     /// no descriptors or threads left.
     pub fn start<L>(self, link: L) -> Result<Client, ConnectError>
     where
@@ -171,6 +172,7 @@ impl Builder {
             return Err(ConnectError::Prefix { prefix: prefix.clone() });
         }
         let address = Address::new(link.host(), link.port())?;
+        let tls = ClientTls::of_link(&link).map_err(Arc::new)?;
         let client_id = self.client_id.unwrap_or_else(random_id);
         let settings = Settings {
             name: self.name,
@@ -193,7 +195,7 @@ impl Builder {
             state.inbox.register(callback);
         }
         drop(state);
-        let driving = drive(event_loop, &shared, &address, self.retry)?;
+        let driving = drive(event_loop, &shared, (&address, tls), self.retry)?;
         let dispatching = dispatch_jobs(&shared)?;
         let threads = Mutex::new(Some(Threads { driving, dispatching }));
         Ok(Client { inner: Arc::new(Inner { shared, threads }) })
@@ -204,10 +206,13 @@ impl Builder {
 fn drive(
     mut event_loop: EventLoop,
     shared: &Arc<Shared>,
-    address: &Address,
+    (address, tls): (&Address, Option<ClientTls>),
     retry: Retry,
 ) -> Result<JoinHandle<()>, ConnectError> {
-    let link = event_loop.io().connect(address, retry);
+    let link = match tls {
+        Some(tls) => event_loop.io().connect_encrypted(address, retry, tls),
+        None => event_loop.io().connect(address, retry),
+    };
     let driver = Driver::new(shared.clone(), link, retry == Retry::Always);
     let shared = shared.clone();
     spawn("dictwire", move || {

@@ -10,17 +10,20 @@ use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
-use super::ClientClosed;
+use super::{ClientClosed, ConnectError};
 use super::shared::{Shared, Stage, State};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;
 use crate::io::Io;
+use crate::tls;
 use crate::token::Token;
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
     link: LinkId,
     token: Option<Token>,
+    /// The other end of that connection, or the last one.
+    peer: Option<SocketAddr>,
     /// What is being written, taken out of the session.
     outgoing: Vec<u8>,
     written: usize,
@@ -32,7 +35,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, link: LinkId, reconnects: bool) -> Self {
-        Self { shared, link, token: None, outgoing: Vec::new(), written: 0, reconnects, ending: false }
+        Self { shared, link, token: None, peer: None, outgoing: Vec::new(), written: 0, reconnects, ending: false }
     }
 
     /// Lends the session and the inbox to `operation`, and tells everybody what came of it.
@@ -116,8 +119,9 @@ impl Driver {
 }
 
 impl Application for Driver {
-    fn opened(&mut self, io: &mut Io<'_>, token: Token, _via: Via, _peer: SocketAddr) {
+    fn opened(&mut self, io: &mut Io<'_>, token: Token, _via: Via, peer: SocketAddr) {
         self.token = Some(token);
+        self.peer = Some(peer);
         self.outgoing.clear();
         self.written = 0;
         let now = io.now();
@@ -162,6 +166,7 @@ impl Application for Driver {
             return;
         }
         self.token = None;
+        let insecure = insecure(self.peer, &reason);
         let reason = match reason {
             Closed::ByPeer => "the hub closed the connection".to_owned(),
             Closed::Failed(error) => format!("the connection was lost: {error}"),
@@ -170,6 +175,10 @@ impl Application for Driver {
         self.with_session(io, |state| {
             let State { session, inbox, failure, .. } = state;
             session.disconnected(&reason, &mut |event| inbox.take(&event));
+            // TLS knows better why a connection never was what it was to be.
+            if let Some(ConnectError::Refused { code: None, .. }) = inbox.ended {
+                inbox.ended = insecure.or(inbox.ended.take());
+            }
             failure.clone_from(&inbox.ended);
             inbox.changed = true;
             state.loop_looks = false;
@@ -206,4 +215,10 @@ impl Application for Driver {
             session.handle_timeout(now, &mut |event| inbox.take(&event));
         });
     }
+}
+
+/// What TLS says of the end of a connection.
+fn insecure(peer: Option<SocketAddr>, reason: &Closed) -> Option<ConnectError> {
+    let Closed::Failed(error) = reason else { return None };
+    Some(ConnectError::Insecure { address: peer?, reason: tls::told(error)?.to_owned() })
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use dict_protocol::writer::{PublishError, Refusal};
 use thiserror::Error;
 
 use crate::error::{AddressError, LinkError, LoopError};
+use crate::tls::TlsError;
 
 /// Why a client takes no more calls.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,6 +60,9 @@ pub enum ConnectError {
         /// What was given.
         prefix: String,
     },
+    /// The link's certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] Arc<TlsError>),
     /// The spool's file cannot be used.
     #[cfg(feature = "spool")]
     #[error(transparent)]
@@ -71,6 +76,14 @@ pub enum ConnectError {
     /// The hub cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] Arc<LinkError>),
+    /// Somebody was reached, and this end or the other one does not go on with TLS.
+    #[error("no secure connection with {address}: {reason}")]
+    Insecure {
+        /// Who was reached.
+        address: SocketAddr,
+        /// Why.
+        reason: String,
+    },
     /// Somebody was reached, and the connection ended before it was greeted.
     #[error("the hub did not accept this client: {text}")]
     Refused {

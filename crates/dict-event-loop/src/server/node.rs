@@ -15,6 +15,7 @@ use super::wishes::{Joining, Reaching};
 use crate::application::{Application, Close, Closed, LinkId, ListenerId, Retry, Via};
 use crate::error::LinkError;
 use crate::io::Io;
+use crate::tls::PeerCertificate;
 use crate::token::Token;
 
 /// Whose bytes travel on a socket.
@@ -166,6 +167,14 @@ impl Application for Node {
                 }
                 self.opened_for_party(io, token, guest, Origin::Link(place), peer);
             }
+        }
+    }
+
+    fn secured(&mut self, _: &mut Io<'_>, token: Token, peer: PeerCertificate) {
+        if let Some(&Owner::Hub(id)) = self.owners.get(&token)
+            && !peer.names.is_empty()
+        {
+            tracing::info!(connection = ?id, names = ?peer.names, "a certificate was shown");
         }
     }
 

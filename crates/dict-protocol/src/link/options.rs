@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::LinkError;
+use super::{LinkError, Tls};
 use crate::dialect::{Dialect, comms};
 use crate::limits::Limits;
 use crate::name::{self, NameError};
@@ -17,6 +17,7 @@ use crate::pattern::Pattern;
 /// | dialect | option | meaning | default |
 /// |---|---|---|---|
 /// | native | `prefix=TEXT` | put before the names of sources that come, so that two hubs' do not meet | nothing |
+/// | `dictwires` | `ca=FILE`, `cert=FILE`, `key=FILE`, `pin=SHA256`, `server=NAME` | see [`Tls`] | |
 /// | pytcp | `source=NAME` | the source that is served, or that a server's dictionary becomes | all; by host |
 /// | comms | `type=json`, `string`, `binary` | what comes in | `json` |
 /// | | `send=json`, `string`, `binary` | what goes out | as `type` |
@@ -34,6 +35,8 @@ use crate::pattern::Pattern;
 pub struct Options {
     /// What goes before each source's name; empty as a rule.
     pub prefix: String,
+    /// Whom this end trusts, and what it shows (native, encrypted).
+    pub tls: Tls,
     /// The source that the link is about.
     pub source: Option<String>,
     /// How dictionaries feed `source` (comms).
@@ -67,6 +70,7 @@ impl Options {
     /// The options of a link, from names and values.
     pub(super) fn read<'a>(
         dialect: Dialect,
+        encrypted: bool,
         pairs: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
     ) -> Result<Self, LinkError> {
         let mut options = Self::default();
@@ -75,6 +79,7 @@ impl Options {
             let value = &*value;
             match (dialect, key) {
                 (Dialect::Native, "prefix") => options.prefix = prefix("prefix", value)?.to_owned(),
+                (Dialect::Native, key) if options.tls.set(encrypted, key, value)? => {}
                 (Dialect::PyTcp | Dialect::Comms | Dialect::PingPong, "source") => {
                     options.source = Some(name("source", value)?);
                 }
@@ -89,6 +94,7 @@ impl Options {
                 _ => return Err(unknown(dialect, key)),
             }
         }
+        options.tls.check()?;
         options.comms.outgoing = send.unwrap_or(options.comms.incoming);
         if apply.is_some() && options.source.is_none() {
             return Err(LinkError::Needs { option: "as", needs: "source=NAME" });
@@ -105,11 +111,16 @@ impl Options {
 
     /// Writes `?` and the options that are not the defaults, if there are any.
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prefix, source, apply, relay, watch, comms, name, timeout } = self;
+        let Self { prefix, tls, source, apply, relay, watch, comms, name, timeout } = self;
         let default = comms::Settings::default();
         let seconds = || timeout.as_secs_f64().to_string();
         let pairs = [
             ("prefix", (!prefix.is_empty()).then(|| prefix.clone())),
+            ("ca", tls.ca.clone()),
+            ("cert", tls.cert.clone()),
+            ("key", tls.key.clone()),
+            ("pin", tls.pin.as_ref().map(ToString::to_string)),
+            ("server", tls.server.clone()),
             ("type", (comms.incoming != default.incoming).then(|| comms.incoming.to_string())),
             ("send", (comms.outgoing != comms.incoming).then(|| comms.outgoing.to_string())),
             ("order", (comms.order != default.order).then(|| comms.order.to_string())),
@@ -134,6 +145,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefix: String::new(),
+            tls: Tls::default(),
             source: None,
             apply: Apply::State,
             relay: false,
@@ -158,7 +170,9 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Result<Vec<(&str, Cow<'_, s
 
 fn unknown(dialect: Dialect, option: &str) -> LinkError {
     let known = match dialect {
-        Dialect::Native => "prefix=TEXT",
+        Dialect::Native => {
+            "prefix=TEXT, and dictwires:// besides ca=FILE, cert=FILE, key=FILE, pin=SHA256, server=NAME"
+        }
         Dialect::PyTcp | Dialect::PingPong => "source=NAME",
         Dialect::Comms => {
             "type=json|string|binary, send=json|string|binary, order=little|big, source=NAME, \
@@ -252,6 +266,6 @@ fn seconds(value: &str) -> Result<Duration, LinkError> {
         .ok_or_else(|| bad("timeout", value, "a number of seconds, more than 0 and at most an hour"))
 }
 
-fn bad(option: &'static str, value: &str, allowed: &'static str) -> LinkError {
+pub(super) fn bad(option: &'static str, value: &str, allowed: &'static str) -> LinkError {
     LinkError::Value { option, value: value.to_owned(), allowed }
 }
