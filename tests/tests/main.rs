@@ -10,3 +10,4 @@ mod main_job;
 mod properties;
 mod simulation;
 mod timeline;
+mod tls;

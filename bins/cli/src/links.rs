@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use anyhow::Context as _;
 use dict_event_loop::Address;
-use dict_event_loop::server::Server;
+use dict_event_loop::server::{Listen, Server};
+use dict_event_loop::tls::ServerTls;
 use dict_protocol::dialect::Dialect;
 use dict_protocol::link::{Link, Options};
 
@@ -15,11 +17,21 @@ use crate::config::{Config, Keys};
 use crate::run::UsageError;
 use crate::stdout::Stdout;
 
+/// The keys of a file that are flags of [`LinkArguments`].
+pub(crate) const INSECURE: &str = "insecure";
+pub(crate) const INSECURE_OLDER: &str = "insecure-older";
+
 /// What links look like, for the end of a program's `--help`.
 pub const LINK_HELP: &str = "\
 Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? and &. HOST or HOST:PORT alone is a hub's.
   dictwire://  port 7450: the protocol of hubs
       prefix=TEXT               to connect: put before the names of the other hub's sources
+  dictwires:// port 7450: the same, encrypted by TLS 1.3; `dict-server keygen` makes the files
+      cert=FILE, key=FILE       the certificate to show, and its private key; needed to listen
+      ca=FILE                   the CA to trust: to listen, clients must show a certificate that it signed; to connect,
+                                [default: those that this machine trusts]
+      pin=SHA256                to connect: trust this one certificate, whatever its CA, name and dates are
+      server=NAME               to connect: the name that the certificate must be for [default: HOST]
   pytcp://     port 12345: dictionaries from a server to its clients
       source=NAME               the source that clients are served [default: all, by name], or that the server's
                                 dictionary becomes [default: pytcp/HOST]
@@ -54,13 +66,21 @@ pub struct LinkArguments {
     pub connect: Vec<Link>,
     /// Read options from a file: TOML with these options as keys, or the YAML of COMET's programs
     ///
-    /// TOML as in: listen = ["0.0.0.0:7450", "comms://127.0.0.1:3000"]. Links of the command line are added to those of
+    /// TOML as in: listen = ["127.0.0.1:7450", "comms://127.0.0.1:3000"]. Links of the command line are added to those of
     /// the file; of an option with one value, what the command line says counts.
     ///
     /// In YAML, Host under Socket_connection is a comet:// link to listen on, besides the default, and each Client one to
     /// connect to.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Listen where others than this machine can come in without TLS or without credentials, too
+    ///
+    /// Without it that is refused: off loopback it takes a dictwires:// link and --access.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Listen for older dialects where others than this machine can come in, too: there anybody may say anything
+    #[arg(long)]
+    pub insecure_older: bool,
 }
 
 /// A link, and where it was given, for people.
@@ -72,6 +92,12 @@ pub struct Given {
 }
 
 impl Given {
+    /// Where to listen, as the link says it.
+    fn listen(&self) -> anyhow::Result<Listen> {
+        let tls = ServerTls::of_link(&self.link).with_context(|| format!("{} {}", self.place, self.link))?;
+        Ok(Listen { address: address(&self.link)?, tls })
+    }
+
     /// What is wrong with the link.
     pub fn wrong(&self, text: impl fmt::Display) -> UsageError {
         UsageError(format!("{} {}: {text}", self.place, self.link))
@@ -82,7 +108,7 @@ impl Given {
 #[derive(Clone, Debug)]
 pub struct Links {
     /// Where it listens for its own protocol.
-    pub listen: Vec<Address>,
+    pub listen: Vec<Listen>,
     /// Whether that is because nothing was said.
     pub is_default: bool,
     /// Other hubs.
@@ -91,6 +117,10 @@ pub struct Links {
     pub older_listen: Vec<Given>,
     /// Programs of older systems to connect to.
     pub older_connect: Vec<Given>,
+    /// Whether it may listen for strangers.
+    pub insecure: bool,
+    /// Whether it may listen for strangers in older dialects.
+    pub insecure_older: bool,
 }
 
 impl LinkArguments {
@@ -120,8 +150,10 @@ impl LinkArguments {
         native.iter().chain(&older_listen).try_for_each(check_listen)?;
         older_connect.iter().try_for_each(check_connect)?;
         check_names(&older_connect)?;
-        let listen = native.iter().map(|given| address(&given.link)).collect::<anyhow::Result<_>>()?;
-        Ok(Links { listen, is_default, hubs, older_listen, older_connect })
+        let listen = native.iter().map(Given::listen).collect::<anyhow::Result<_>>()?;
+        let insecure = self.insecure || config.flag(INSECURE);
+        let insecure_older = self.insecure_older || config.flag(INSECURE_OLDER);
+        Ok(Links { listen, is_default, hubs, older_listen, older_connect, insecure, insecure_older })
     }
 }
 
@@ -134,6 +166,14 @@ fn check_listen(given: &Given) -> Result<(), UsageError> {
     let options = given.link.options();
     if !options.prefix.is_empty() {
         return Err(given.wrong("a prefix is for links to connect to"));
+    }
+    if options.tls.pin.is_some() || options.tls.server.is_some() {
+        return Err(given.wrong("pin and server are for links to connect to: they tell whom to trust there"));
+    }
+    if given.link.is_encrypted() && options.tls.cert.is_none() {
+        return Err(given.wrong(
+            "add ?cert=FILE,key=FILE, the certificate to show and its private key (`dict-server keygen` makes them)",
+        ));
     }
     if options.name.is_some() {
         return Err(given.wrong("a name is for links to connect to: it tells what is there"));
@@ -200,15 +240,20 @@ fn leads_to(link: &Link, dialect: Dialect, address: SocketAddr) -> bool {
     is_there && link.dialect() == dialect && link.port() == address.port()
 }
 
-/// Tells where a hub listens, a line each: for its own protocol, and for older dialects.
+/// Tells where a hub listens, a line each: for its own protocol, in the order of `links`, and for older dialects.
 ///
 /// # Errors
 ///
 /// If standard output cannot be written.
-pub fn print_listening(native: &[SocketAddr], older: &[(Dialect, SocketAddr)]) -> io::Result<()> {
+pub fn print_listening(
+    links: &Links,
+    native: &[SocketAddr],
+    older: &[(Dialect, SocketAddr)],
+) -> io::Result<()> {
     let mut out = Stdout::new();
-    for address in native {
-        writeln!(out, "listening on {address}")?;
+    for (listen, address) in links.listen.iter().zip(native) {
+        let scheme = if listen.tls.is_some() { "dictwires://" } else { "" };
+        writeln!(out, "listening on {scheme}{address}")?;
     }
     for (dialect, address) in older {
         writeln!(out, "listening on {}://{address}", dialect.scheme())?;
@@ -233,7 +278,9 @@ mod tests {
 
     fn read(listen: &[&str], connect: &[&str], file: &str) -> anyhow::Result<Links> {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let arguments = LinkArguments { listen: parse(listen), connect: parse(connect), config: None };
+        let (listen, connect) = (parse(listen), parse(connect));
+        let arguments =
+            LinkArguments { listen, connect, config: None, insecure: false, insecure_older: false };
         arguments.with(&Config::parse(Path::new("lab"), file, Keys::SERVER)?)
     }
 
@@ -242,7 +289,7 @@ mod tests {
     }
 
     fn native(links: &Links) -> Vec<String> {
-        links.listen.iter().map(Address::to_string).collect()
+        links.listen.iter().map(|listen| listen.address.to_string()).collect()
     }
 
     #[test]
@@ -289,6 +336,16 @@ mod tests {
                 "a",
                 "comet://a?name=b,timeout=3",
                 "--connect comet://a:65432?name=b&timeout=3: a timeout is for links to listen on",
+            ),
+            (
+                "dictwires://a",
+                "a",
+                "--listen dictwires://a:7450: add ?cert=FILE,key=FILE, the certificate to show",
+            ),
+            (
+                "dictwires://a?cert=b,key=c,server=d",
+                "a",
+                "--listen dictwires://a:7450?cert=b&key=c&server=d: pin and server are for links to connect to",
             ),
             (
                 "a",

@@ -28,13 +28,13 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
     let wanted = wanted(arguments)?;
     let mut logger = start(&wanted)?;
     let older = logger.open_older(&wanted.links)?;
-    let Wanted { timeline, demo, quiet, .. } = wanted;
+    let Wanted { links, timeline, demo, quiet, .. } = wanted;
     // Before it says that it listens: who reads that may well end it at once.
     let (stop, handle) = (Stop::new(), logger.handle());
     let asked = stop.clone();
     on_interrupt(move || if demo { asked.ask() } else { handle.stop() })?;
     if !quiet {
-        dict_cli::print_listening(logger.addresses(), &older)?;
+        dict_cli::print_listening(&links, logger.addresses(), &older)?;
         let mut out = Stdout::new();
         writeln!(out, "recording in {}", timeline.display())?;
         out.flush()?;
@@ -79,11 +79,12 @@ fn start(Wanted { links, timeline, options, demo, .. }: &Wanted) -> Result<Logge
         }
         Ok(timeline)
     };
-    match Logger::new(open()?, links.listen.clone(), &remotes) {
+    match Logger::new(open()?, links, &remotes) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open()?, Vec::new(), &remotes)
+            let links = Links { listen: Vec::new(), ..links.clone() };
+            Logger::new(open()?, &links, &remotes)
         }
         started => started,
     }

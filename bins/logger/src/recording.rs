@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dict_event_loop::server::{Origin, Party, StreamId, Wish};
-use dict_event_loop::{Address, Close, Retry};
+use dict_event_loop::{Close, Retry};
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::frame::Encoding;
 use dict_protocol::packet::{Mode, Payload};
@@ -20,6 +20,8 @@ use dict_protocol::recorder::{Answer, LinkIndex, Recorder};
 use dict_protocol::session::{Event, Session, Settings};
 use dict_protocol::time::{Instant, Now};
 use dict_timeline::{Committer, Outage, Refused};
+
+use crate::serve::Remote;
 
 /// Batches on their way to the disk; while there are so many, a small one waits to grow.
 const UNDER_WAY: usize = 2;
@@ -51,6 +53,8 @@ struct Link {
     stream: Option<StreamId>,
     /// It was not reached when last tried, and that was told.
     unreachable: bool,
+    /// Why it did not accept this logger when last tried, which was told; empty if it did.
+    refused: String,
 }
 
 impl Link {
@@ -81,19 +85,20 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// A recording of the hub of this process, and of those at the `remote` (prefix, address) links.
+    /// A recording of the hub of this process, and of the `remote` ones.
     pub(crate) fn new(
         mut recorder: Recorder,
         settings: &Settings,
-        remote: &[(String, Address)],
+        remote: &[Remote],
         committer: SharedCommitter,
     ) -> Self {
         let own = (String::new(), OWN_ADDRESS.to_owned());
-        let named = remote.iter().map(|(prefix, address)| (prefix.clone(), address.to_string()));
-        let reached = (LOCAL + 1..).zip(remote).map(|(place, (_, address))| Wish::Reach {
+        let named = remote.iter().map(|remote| (remote.prefix.clone(), remote.address.to_string()));
+        let reached = (LOCAL + 1..).zip(remote).map(|(place, remote)| Wish::Reach {
             place,
-            address: address.clone(),
+            address: remote.address.clone(),
             retry: Retry::Always,
+            tls: remote.tls.clone(),
         });
         let wishes = iter::once(join(Duration::ZERO)).chain(reached).collect();
         let links = iter::once(own)
@@ -104,6 +109,7 @@ impl Recording {
                 session: subscribed(settings),
                 stream: None,
                 unreachable: false,
+                refused: String::new(),
             })
             .collect();
         Self {
@@ -123,20 +129,24 @@ impl Recording {
     fn drive(&mut self, place: usize, call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>))) {
         let Self { recorder, links, .. } = self;
         let stopping = self.finishing;
-        let Link { index, address, session, .. } = &mut links[place];
+        let Link { index, address, session, refused, .. } = &mut links[place];
         let mut failure = None;
         call(session, &mut |event| {
             let taken = match event {
                 Event::Connected(connected) => {
                     tracing::info!(hub = connected.hub, %address, "recording");
                     recorder.opened(*index, connected.hub);
+                    refused.clear();
                     Ok(())
                 }
                 Event::Disconnected { reason } => {
-                    if stopping {
+                    let text = reason.to_string();
+                    // What stops it from being recorded at all is tried again every few seconds, and told once.
+                    if stopping || *refused == text {
                         tracing::debug!(%address, %reason, "connection to hub ended");
                     } else {
                         tracing::warn!(%address, %reason, "connection to hub lost");
+                        *refused = text;
                     }
                     recorder.closed(*index);
                     Ok(())

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use dict_cli::Links;
 use dict_event_loop::Address;
 use dict_event_loop::server::{Server, ServerHandle, Settings};
+use dict_event_loop::tls::ClientTls;
 use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
@@ -22,12 +23,15 @@ pub(crate) struct Remote {
     /// What its sources' names get put before them.
     pub(crate) prefix: String,
     pub(crate) address: Address,
+    /// What the link is encrypted with, if it is.
+    pub(crate) tls: Option<ClientTls>,
 }
 
 impl Remote {
     /// The hub that a link leads to.
     pub(crate) fn new(link: &Link) -> Result<Self> {
-        Ok(Self { prefix: link.options().prefix.clone(), address: dict_cli::address(link)? })
+        let tls = ClientTls::of_link(link).with_context(|| format!("--connect {link}"))?;
+        Ok(Self { prefix: link.options().prefix.clone(), address: dict_cli::address(link)?, tls })
     }
 }
 
@@ -39,11 +43,17 @@ pub(crate) struct Logger {
 
 impl Logger {
     /// Binds the listeners, and takes over the timeline, which must be open for writing by nobody else.
-    pub(crate) fn new(timeline: Timeline, listen: Vec<Address>, remotes: &[Remote]) -> Result<Self> {
+    pub(crate) fn new(timeline: Timeline, links: &Links, remotes: &[Remote]) -> Result<Self> {
         let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
         let limits = Limits::default();
-        let settings =
-            Settings { product: product.clone(), listen, limits: limits.clone(), ..Settings::default() };
+        let settings = Settings {
+            product: product.clone(),
+            listen: links.listen.clone(),
+            insecure: links.insecure,
+            insecure_older: links.insecure_older,
+            limits: limits.clone(),
+            ..Settings::default()
+        };
         let mut server = Server::new(settings)?;
         let recorder = Recorder::new(&limits, timeline.positions()?);
         let waker = server.waker();
@@ -56,9 +66,7 @@ impl Logger {
             client_id: dict_event_loop::random_id(),
             limits,
         };
-        let remotes: Vec<_> =
-            remotes.iter().map(|remote| (remote.prefix.clone(), remote.address.clone())).collect();
-        let recording = Recording::new(recorder, &client, &remotes, committer.clone());
+        let recording = Recording::new(recorder, &client, remotes, committer.clone());
         server.add_party(Box::new(recording), &[])?;
         Ok(Self { server, committer })
     }

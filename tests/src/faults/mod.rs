@@ -36,7 +36,7 @@ pub mod journal;
 mod killed;
 mod load;
 pub mod oracle;
-mod proxy;
+pub mod proxy;
 mod silent;
 mod soak;
 mod spooled;
