@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -173,6 +173,15 @@ impl Running {
     /// If it was not, or was taken before.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("standard input is piped")
+    }
+
+    /// Its standard error, which the command must have piped.
+    ///
+    /// # Panics
+    ///
+    /// If it was not, or was taken before.
+    pub fn take_errors(&mut self) -> BufReader<ChildStderr> {
+        BufReader::new(self.child.stderr.take().expect("standard error is piped"))
     }
 
     /// The number of its process.

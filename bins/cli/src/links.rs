@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
 use anyhow::Context as _;
+use clap::Args;
 use dict_event_loop::Address;
 use dict_event_loop::server::{Listen, Server};
 use dict_event_loop::tls::ServerTls;

@@ -11,7 +11,8 @@ use dict_cli::{Stdout, UsageError};
 use dict_event_loop::secret;
 use dict_event_loop::tls::{ServerTls, fingerprint};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 
 /// Make the certificates and keys of a lab, for dictwires:// links.
@@ -21,7 +22,7 @@ use rcgen::{
 ///
 /// Run again, it uses the authority that is there and adds what is missing. It overwrites nothing.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct KeygenArguments {
     /// The folder to write to; made if it is not there
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
@@ -46,7 +47,7 @@ const AUTHORITY: &str = "Dictwire lab CA";
 const EARLIER: Duration = DAY;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &KeygenArguments) -> Result<()> {
     arguments.clients.iter().try_for_each(|name| check_name(name))?;
     let folder = &*arguments.output;
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -55,7 +56,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let authority = made.authority()?;
     let hosts = if arguments.hosts.is_empty() { default_hosts() } else { arguments.hosts.clone() };
     let server = Files::new(folder, "server");
-    if server.exist()? {
+    let kept = server.exist()?;
+    if kept {
         made.keep(&server)?;
         if !arguments.hosts.is_empty() {
             let text = "it is for the hosts that it was made for; remove it and its key to have another made";
@@ -77,7 +79,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         params.distinguished_name.push(DnType::CommonName, &**name);
         made.signed(&client, params, &authority, &format!("for the client {name}"))?;
     }
-    made.tell(&hosts, &arguments.clients, &server)
+    // For whom a certificate is that was there already is not known here.
+    let host = if kept { "HOST" } else { &*hosts[0] };
+    made.tell(host, &arguments.clients, &server)
 }
 
 /// A certificate and its key, as files.
@@ -93,12 +97,17 @@ impl Files {
 
     /// Whether both are there; one alone is an error.
     fn exist(&self) -> Result<bool> {
-        let is_there = |path: &Path| path.try_exists().with_context(|| format!("cannot look for {}", path.display()));
+        let is_there =
+            |path: &Path| path.try_exists().with_context(|| format!("cannot look for {}", path.display()));
         let (certificate, key) = (is_there(&self.certificate)?, is_there(&self.key)?);
         if certificate != key {
             let (there, missing) =
                 if certificate { (&self.certificate, &self.key) } else { (&self.key, &self.certificate) };
-            bail!("{} is there and {} is not: bring that back, or remove the other one", there.display(), missing.display());
+            bail!(
+                "{} is there and {} is not: bring that back, or remove the other one",
+                there.display(),
+                missing.display()
+            );
         }
         Ok(certificate)
     }
@@ -172,7 +181,7 @@ impl Made<'_> {
     }
 
     /// How what there is can be used.
-    fn tell(mut self, hosts: &[String], clients: &[String], server: &Files) -> Result<()> {
+    fn tell(mut self, host: &str, clients: &[String], server: &Files) -> Result<()> {
         let pin = fingerprint(&server.certificate)?;
         let file = |name: &str| in_link(&self.folder.join(name));
         let (ca, cert, key) = (file("ca.pem"), in_link(&server.certificate), in_link(&server.key));
@@ -180,10 +189,12 @@ impl Made<'_> {
         let shown = clients.first().map_or_else(String::new, |name| {
             format!(",cert={},key={}", file(&format!("{name}.pem")), file(&format!("{name}-key.pem")))
         });
-        let host = hosts.first().map_or("localhost", String::as_str);
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         writeln!(self.out, "pin={pin}")?;
-        writeln!(self.out, "to listen:  dict-server --listen 'dictwires://127.0.0.1:7450?cert={cert},key={key}{asked}'")?;
+        writeln!(
+            self.out,
+            "to listen:  dict-server --listen 'dictwires://127.0.0.1:7450?cert={cert},key={key}{asked}'"
+        )?;
         writeln!(self.out, "to connect: dict-client --hub 'dictwires://{host}:7450?ca={ca}{shown}' sources")?;
         Ok(self.out.flush()?)
     }

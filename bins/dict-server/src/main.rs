@@ -20,14 +20,14 @@ use dict_cli::LINK_HELP;
 #[command(version, args_conflicts_with_subcommands = true, after_long_help = LINK_HELP)]
 struct Arguments {
     #[command(flatten)]
-    serve: serve::Arguments,
+    serve: serve::ServeArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Keygen(keygen::Arguments),
+    Keygen(keygen::KeygenArguments),
 }
 
 fn main() -> ExitCode {

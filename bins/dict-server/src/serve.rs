@@ -7,12 +7,12 @@ use dict_cli::config::Keys;
 use dict_event_loop::server::{Server, Settings};
 
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ServeArguments {
     #[command(flatten)]
     links: LinkArguments,
 }
 
-pub(crate) fn run(Arguments { links }: &Arguments) -> Result<()> {
+pub(crate) fn run(ServeArguments { links }: &ServeArguments) -> Result<()> {
     let (links, _) = links.read(Keys::SERVER)?;
     if let Some(hub) = links.hubs.first() {
         return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());

@@ -56,7 +56,11 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("logger", &["--listen", "dictwires://127.0.0.1"], "add ?cert=FILE,key=FILE"),
         ("logger", &["--listen", "127.0.0.1?cert=a,key=b"], "the option cert needs dictwires://"),
         ("dict-client", &["--hub", "dictwires://127.0.0.1?pin=ab", "sources"], "the 64 hexadecimal digits"),
-        ("dict-server", &["keygen", "--output", "a", "--client", "../b"], "--client \"../b\": a name has letters"),
+        (
+            "dict-server",
+            &["keygen", "--output", "a", "--client", "../b"],
+            "--client \"../b\": a name has letters",
+        ),
         ("logger", &["--listen", "comms://127.0.0.1?type=xml"], "type=xml: write json, string or binary"),
         ("logger", &["--listen", "comet://127.0.0.1?name=a"], "a name is for links to connect to"),
         ("logger", &["--listen", "127.0.0.1:0?prefix=a"], "a prefix is for links to connect to"),

@@ -52,7 +52,8 @@ impl Files {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.ca).unwrap();
         std::fs::write(self.folder.path().join(format!("{name}.pem")), certificate.pem()).unwrap();
-        secret::create(&self.folder.path().join(format!("{name}-key.pem")), key.serialize_pem().as_bytes()).unwrap();
+        secret::create(&self.folder.path().join(format!("{name}-key.pem")), key.serialize_pem().as_bytes())
+            .unwrap();
     }
 
     /// The path of a file.

@@ -1,6 +1,7 @@
 //! Encrypted links: what they carry, whom they refuse and in which words, and that nothing else is open to strangers.
 
 mod closed;
+mod event_loop;
 mod files;
 mod keygen;
 mod openssl;
@@ -63,8 +64,8 @@ fn server_tls(files: &Files, name: &str, mutual: bool) -> ServerTls {
 
 /// A link to listen on.
 fn listening_link(files: &Files, name: &str, mutual: bool, address: &str) -> String {
-    let [cert, key, ca] = [format!("{name}.pem"), format!("{name}-key.pem"), "ca.pem".to_owned()]
-        .map(|name| files.path(&name));
+    let [cert, key, ca] =
+        [format!("{name}.pem"), format!("{name}-key.pem"), "ca.pem".to_owned()].map(|name| files.path(&name));
     let asked = if mutual { format!("&ca={ca}") } else { String::new() };
     format!("dictwires://{address}?cert={cert}&key={key}{asked}")
 }

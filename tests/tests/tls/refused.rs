@@ -28,11 +28,11 @@ fn a_certificate_that_is_not_to_be_trusted() {
     let (hub, others) = (Hub::new(), Files::new());
     let (ca, foreign) = (hub.files.path("ca.pem"), others.path("ca.pem"));
     let here = format!("no secure connection with {}: the other end's certificate", hub.hub.address);
-    fails(&hub.link(&format!("ca={foreign}")), &format!("{here} is signed by no CA that is trusted here: say which"));
     fails(
-        &hub.link(&format!("ca={ca},server=other.example")),
-        &format!("{here} is for "),
+        &hub.link(&format!("ca={foreign}")),
+        &format!("{here} is signed by no CA that is trusted here: say which"),
     );
+    fails(&hub.link(&format!("ca={ca},server=other.example")), &format!("{here} is for "));
     fails(&hub.link(&format!("ca={ca},server=other.example")), "and not for other.example: server=NAME says");
     let wrong = others.pin("server");
     fails(&hub.link(&format!("pin={wrong}")), &format!("{here} is not the pinned one: its SHA-256 is "));
@@ -118,10 +118,14 @@ fn a_key_that_others_can_read_is_refused() {
     let key = files.path("server-key.pem");
     for mode in [0o640, 0o604, 0o620] {
         set_permissions(&key, Permissions::from_mode(mode)).unwrap();
-        let output = run("dict-server", &["--listen", &listening_link(&files, "server", false, "127.0.0.1:0")]);
+        let output =
+            run("dict-server", &["--listen", &listening_link(&files, "server", false, "127.0.0.1:0")]);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
-        assert!(error.contains(&format!("its mode is {mode:03o}")) && error.contains(&format!("chmod 600 {key}")), "{error}");
+        assert!(
+            error.contains(&format!("its mode is {mode:03o}")) && error.contains(&format!("chmod 600 {key}")),
+            "{error}"
+        );
     }
 }
 
@@ -158,7 +162,10 @@ fn the_hub_says_in_its_log_who_was_refused_and_why() {
         if attempt == "garbage" {
             exchange(&address, b"GET / HTTP/1.1\r\n\r\n");
         } else {
-            run("dict-client", &["--hub", &format!("dictwires://{address}?ca={}", files.path("ca.pem")), attempt]);
+            run(
+                "dict-client",
+                &["--hub", &format!("dictwires://{address}?ca={}", files.path("ca.pem")), attempt],
+            );
         }
         let mut line = String::new();
         std::io::BufRead::read_line(&mut log, &mut line).unwrap();

@@ -24,7 +24,9 @@ fn work(hub: &Hub, link: &str, count: i64) {
         psu.publish(&dictionary! { "n" => n, "text" => "größer" }).unwrap();
     }
     eventually(|| watch.value("bench1/psu", "n") == Some(count.wrapping_sub(1).into()));
-    watcher.handle("double", |asked| asked.value.as_i64().map(|n| (2 * n).into()).ok_or_else(String::new)).unwrap();
+    watcher
+        .handle("double", |asked| asked.value.as_i64().map(|n| (2 * n).into()).ok_or_else(String::new))
+        .unwrap();
     watcher.ping(SOON).unwrap();
     assert_eq!(writer.request("double", 21, &RequestOptions::default()), Ok(42.into()));
     assert_eq!(writer.close(SOON), 0);
@@ -60,7 +62,7 @@ fn big_messages_both_ways_at_once() {
             scope.spawn(move || {
                 for round in 0..5 {
                     let sent = big(seed + round);
-                    let options = RequestOptions { timeout: 3 * SOON, ..RequestOptions::default() };
+                    let options = RequestOptions { timeout: SOON * 3, ..RequestOptions::default() };
                     let answer = client.request(&format!("echo{other}"), sent.clone(), &options);
                     assert!(answer == Ok(sent), "round {round} of {seed} came back changed, or not at all");
                 }
@@ -76,7 +78,10 @@ fn a_hub_that_comes_again_is_found_again() {
     let address = hub.address.clone();
     let link = format!("dictwires://{address}?ca={}", files.path("ca.pem"));
     let (told, lost) = mpsc::channel();
-    let client = Client::builder().on_close(move |reason| told.send(reason.to_owned()).unwrap()).connect(&link).unwrap();
+    let client = Client::builder()
+        .on_close(move |reason| told.send(reason.to_owned()).unwrap())
+        .connect(&link)
+        .unwrap();
     let psu = client.writer("psu", WriterOptions::default()).unwrap();
     psu.set("n", 1).unwrap();
     psu.flush(SOON).unwrap();
@@ -98,7 +103,10 @@ fn a_connection_that_is_cut_off_is_lost_and_made_again() {
     let proxy = Proxy::start(&hub.hub.address, Manner::Whole);
     let link = format!("dictwires://{}?ca={}", proxy.address, hub.files.path("ca.pem"));
     let (told, lost) = mpsc::channel();
-    let client = Client::builder().on_close(move |reason| told.send(reason.to_owned()).unwrap()).connect(&link).unwrap();
+    let client = Client::builder()
+        .on_close(move |reason| told.send(reason.to_owned()).unwrap())
+        .connect(&link)
+        .unwrap();
     proxy.cut();
     // An end without a goodbye is none: somebody else may have made it.
     let reason = lost.recv_timeout(SOON).unwrap();
@@ -121,7 +129,10 @@ fn a_hub_that_ends_in_the_handshake_is_told_apart() {
         std::io::Read::read_exact(&mut stream, &mut rest).unwrap();
     });
     let refused = Client::connect(&format!("dictwires://{address}?ca={}", files.path("ca.pem"))).unwrap_err();
-    assert!(matches!(&refused, ConnectError::Insecure { reason, .. } if reason.contains("in the TLS handshake")), "{refused}");
+    assert!(
+        matches!(&refused, ConnectError::Insecure { reason, .. } if reason.contains("in the TLS handshake")),
+        "{refused}"
+    );
     ending.join().unwrap();
 }
 
@@ -129,13 +140,23 @@ fn a_hub_that_ends_in_the_handshake_is_told_apart() {
 fn real_programs_record_and_watch() {
     let files = Files::new();
     files.client("logger", 2);
-    let (_server, address) = Running::listening("dict-server", &["--listen", &listening_link(&files, "server", true, "127.0.0.1:0")]);
+    let (_server, address) = Running::listening(
+        "dict-server",
+        &["--listen", &listening_link(&files, "server", true, "127.0.0.1:0")],
+    );
     let [ca, cert, key] = ["ca.pem", "logger.pem", "logger-key.pem"].map(|name| files.path(name));
     let link = format!("{address}?ca={ca}&cert={cert}&key={key}");
     let timeline = files.path("timeline.db");
     let (mut logger, own) = Running::listening(
         "logger",
-        &["--listen", &listening_link(&files, "server", false, "127.0.0.1:0"), "--connect", &link, "--timeline", &timeline],
+        &[
+            "--listen",
+            &listening_link(&files, "server", false, "127.0.0.1:0"),
+            "--connect",
+            &link,
+            "--timeline",
+            &timeline,
+        ],
     );
     let mut watching = command("dict-client");
     watching.args(["--hub", &link, "watch", "psu", "--format", "jsonl"]);

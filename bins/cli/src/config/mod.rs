@@ -47,10 +47,8 @@ impl Keys {
     /// Those of `dict-server`.
     pub const SERVER: Self = Self { texts: &[], flags: &[INSECURE, INSECURE_OLDER] };
     /// Those of `logger`.
-    pub const LOGGER: Self = Self {
-        texts: &["timeline", "rotate", "keep"],
-        flags: &["demo", "quiet", INSECURE, INSECURE_OLDER],
-    };
+    pub const LOGGER: Self =
+        Self { texts: &["timeline", "rotate", "keep"], flags: &["demo", "quiet", INSECURE, INSECURE_OLDER] };
 }
 
 /// What a file says.

@@ -10,8 +10,8 @@ use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
-use super::{ClientClosed, ConnectError};
 use super::shared::{Shared, Stage, State};
+use super::{ClientClosed, ConnectError};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;
 use crate::io::Io;
@@ -35,7 +35,16 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, link: LinkId, reconnects: bool) -> Self {
-        Self { shared, link, token: None, peer: None, outgoing: Vec::new(), written: 0, reconnects, ending: false }
+        Self {
+            shared,
+            link,
+            token: None,
+            peer: None,
+            outgoing: Vec::new(),
+            written: 0,
+            reconnects,
+            ending: false,
+        }
     }
 
     /// Lends the session and the inbox to `operation`, and tells everybody what came of it.

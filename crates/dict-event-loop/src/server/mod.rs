@@ -196,9 +196,8 @@ impl Server {
     ) -> Result<Vec<SocketAddr>, ServerError> {
         let listen: Vec<_> = listen.iter().cloned().map(Listen::from).collect();
         let insecure = self.insecure_older;
-        let (listeners, addresses) = listen_on_all(&mut self.event_loop, &listen, |_, bound| {
-            exposure::check_older(bound, insecure)
-        })?;
+        let (listeners, addresses) =
+            listen_on_all(&mut self.event_loop, &listen, |_, bound| exposure::check_older(bound, insecure))?;
         self.node.add(party, &listeners);
         Ok(addresses)
     }

@@ -31,18 +31,26 @@ pub(super) fn cut_off(secured: bool) -> io::Error {
 pub(super) fn refusal(error: &Error, role: Role) -> io::Error {
     let text = match error {
         Error::InvalidCertificate(error) => certificate(error, role),
-        Error::NoCertificatesPresented => "the other end shows no certificate, and here one is asked for".to_owned(),
+        Error::NoCertificatesPresented => {
+            "the other end shows no certificate, and here one is asked for".to_owned()
+        }
         Error::AlertReceived(alert) => alert_received(*alert),
         // Whatever comes first in a stream that is none of TLS.
         Error::InvalidMessage(_) => match role {
             Role::Client => "the other end does not speak TLS: is it a dictwire:// link?".to_owned(),
-            Role::Server => "the other end does not speak TLS: its link has to be a dictwires:// one".to_owned(),
+            Role::Server => {
+                "the other end does not speak TLS: its link has to be a dictwires:// one".to_owned()
+            }
         },
         Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
             format!("no signature is known at both ends: {error}")
         }
-        Error::PeerIncompatible(_) => format!("the other end does not speak TLS 1.3 as this one does: {error}"),
-        Error::NoApplicationProtocol => "the other end wants to speak another protocol than dictwire".to_owned(),
+        Error::PeerIncompatible(_) => {
+            format!("the other end does not speak TLS 1.3 as this one does: {error}")
+        }
+        Error::NoApplicationProtocol => {
+            "the other end wants to speak another protocol than dictwire".to_owned()
+        }
         other => format!("TLS: {other}"),
     };
     io::Error::new(io::ErrorKind::InvalidData, Failure(text))
@@ -88,7 +96,9 @@ fn certificate(error: &CertificateError, role: Role) -> String {
             Role::Client => format!("{whose} is not one for servers"),
             Role::Server => format!("{whose} is not one for clients"),
         },
-        CertificateError::Other(other) if other.0.downcast_ref::<NotPinned>().is_some() => other.0.to_string(),
+        CertificateError::Other(other) if other.0.downcast_ref::<NotPinned>().is_some() => {
+            other.0.to_string()
+        }
         other => format!("{whose} is not good: {other}"),
     }
 }
@@ -107,7 +117,8 @@ fn alert_received(alert: Alert) -> String {
     let own = "this end's certificate";
     match alert {
         Alert::CertificateRequired | Alert::NoCertificate => {
-            "the other end wants a certificate: give cert=FILE,key=FILE, signed by the CA that it trusts".to_owned()
+            "the other end wants a certificate: give cert=FILE,key=FILE, signed by the CA that it trusts"
+                .to_owned()
         }
         Alert::UnknownCA => format!("the other end does not trust the CA of {own}"),
         Alert::CertificateExpired => format!("the other end says that {own} has expired"),

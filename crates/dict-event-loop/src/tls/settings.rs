@@ -65,14 +65,14 @@ impl ServerTls {
             None => builder.with_no_client_auth(),
             Some(path) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots(path)?.into(), provider);
-                let verifier = verifier
-                    .build()
-                    .map_err(|error| TlsError::Authority { path: path.to_owned(), reason: error.to_string() })?;
+                let verifier = verifier.build().map_err(|error| TlsError::Setup(error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
         let pair = Pair::read(certificate, key)?;
-        let mut config = builder.with_single_cert(pair.chain, pair.key).map_err(|error| wrong_pair(certificate, key, &error))?;
+        let mut config = builder
+            .with_single_cert(pair.chain, pair.key)
+            .map_err(|error| wrong_pair(certificate, key, &error))?;
         config.alpn_protocols = vec![APPLICATION_PROTOCOL.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -106,16 +106,11 @@ impl ClientTls {
         let provider = provider();
         let verifier: Arc<dyn ServerCertVerifier> = match (pin, ca) {
             (Some(pin), _) => Arc::new(Pinned::new(pin.0, &provider)),
-            (None, Some(path)) => {
-                let path = Path::new(path);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots(path)?.into(), provider.clone());
-                verifier
+            (None, ca) => {
+                let roots = ca.as_ref().map_or_else(system_roots, |path| roots(Path::new(path)))?;
+                WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone())
                     .build()
-                    .map_err(|error| TlsError::Authority { path: path.to_owned(), reason: error.to_string() })?
-            }
-            (None, None) => {
-                let verifier = rustls_platform_verifier::Verifier::new(provider.clone());
-                Arc::new(verifier.map_err(|error| TlsError::NoSystemRoots { reason: error.to_string() })?)
+                    .map_err(|error| TlsError::Setup(error.to_string()))?
             }
         };
         let builder = ClientConfig::builder_with_provider(provider)
@@ -127,7 +122,9 @@ impl ClientTls {
             (Some(cert), Some(key)) => {
                 let (cert, key) = (Path::new(cert), Path::new(key));
                 let pair = Pair::read(cert, key)?;
-                builder.with_client_auth_cert(pair.chain, pair.key).map_err(|error| wrong_pair(cert, key, &error))?
+                builder
+                    .with_client_auth_cert(pair.chain, pair.key)
+                    .map_err(|error| wrong_pair(cert, key, &error))?
             }
             _ => builder.with_no_client_auth(),
         };
@@ -154,7 +151,8 @@ impl Pair {
     fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
         let secret = secret::read(key)?;
-        let key = PrivateKeyDer::from_pem_slice(&secret).map_err(|_| TlsError::NoKey { path: key.to_owned() })?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&secret).map_err(|_| TlsError::NoKey { path: key.to_owned() })?;
         Ok(Self { chain, key })
     }
 }
@@ -187,6 +185,18 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
             .map_err(|error| TlsError::Authority { path: path.to_owned(), reason: error.to_string() })?;
     }
     Ok(roots)
+}
+
+/// What this machine trusts, as far as it can be used.
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added > 0 {
+        return Ok(roots);
+    }
+    let reason = found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
+    Err(TlsError::NoSystemRoots { reason })
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {

@@ -75,7 +75,10 @@ fn encrypted_links() {
         ("dictwires://a?prefix=b/", "dictwires://a:7450?prefix=b/"),
         ("dictwires://a?server=b&ca=c/d.pem", "dictwires://a:7450?ca=c/d.pem&server=b"),
         ("dictwires://a?key=b%2Cc,cert=d", "dictwires://a:7450?cert=d&key=b%2Cc"),
-        (&alloc::format!("dictwires://a?pin={with_colons}"), &alloc::format!("dictwires://a:7450?pin={}", pin.to_lowercase())),
+        (
+            &alloc::format!("dictwires://a?pin={with_colons}"),
+            &alloc::format!("dictwires://a:7450?pin={}", pin.to_lowercase()),
+        ),
     ] {
         let link: Link = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!((link.is_encrypted(), link.dialect()), (true, Dialect::Native), "{text}");
@@ -167,8 +170,14 @@ fn what_is_refused() {
 #[test]
 fn options_that_are_refused_say_what_may_be() {
     for (text, told) in [
-        ("host?prefx=a", "unknown option \"prefx\": dictwire:// has prefix=TEXT, and dictwires:// besides ca=FILE,"),
-        ("dictwires://host?name=a", "unknown option \"name\": dictwire:// has prefix=TEXT, and dictwires:// besides"),
+        (
+            "host?prefx=a",
+            "unknown option \"prefx\": dictwire:// has prefix=TEXT, and dictwires:// besides ca=FILE,",
+        ),
+        (
+            "dictwires://host?name=a",
+            "unknown option \"name\": dictwire:// has prefix=TEXT, and dictwires:// besides",
+        ),
         ("host?ca=a", "the option ca needs dictwires://, the encrypted protocol"),
         ("host?pin=0", "the option pin needs dictwires://, the encrypted protocol"),
         ("pytcp://host?ca=a", "unknown option \"ca\": pytcp:// has source=NAME"),

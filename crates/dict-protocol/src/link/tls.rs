@@ -55,8 +55,12 @@ impl Tls {
     /// Whether the options go together.
     pub(super) fn check(&self) -> Result<(), LinkError> {
         match (&self.cert, &self.key) {
-            (Some(_), None) => return Err(LinkError::Needs { option: "cert", needs: "key=FILE, its private key" }),
-            (None, Some(_)) => return Err(LinkError::Needs { option: "key", needs: "cert=FILE, its certificate" }),
+            (Some(_), None) => {
+                return Err(LinkError::Needs { option: "cert", needs: "key=FILE, its private key" });
+            }
+            (None, Some(_)) => {
+                return Err(LinkError::Needs { option: "key", needs: "cert=FILE, its certificate" });
+            }
             _ => {}
         }
         let other = match self {
