@@ -40,7 +40,8 @@ pub(crate) struct KeygenArguments {
     days: u32,
 }
 
-/// The name that the authority has.
+/// How the name of an authority begins. Each has one of its own: of two with the same name people, and error messages, would
+/// take the one for the other.
 const AUTHORITY: &str = "Dictwire lab CA";
 
 /// Validity begins so long before now: clocks differ.
@@ -135,11 +136,13 @@ impl Made<'_> {
             return Issuer::from_ca_cert_pem(&certificate, key).with_context(unusable);
         }
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, AUTHORITY);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         self.set_validity(&mut params);
         let key = KeyPair::generate().context("cannot make a key")?;
+        let number: String =
+            key.public_key_raw().iter().rev().take(4).map(|byte| format!("{byte:02x}")).collect();
+        params.distinguished_name.push(DnType::CommonName, format!("{AUTHORITY} {number}"));
         let certificate = params.self_signed(&key).context("cannot sign")?;
         self.write(&files, &key, &certificate.pem(), "the certificate authority")?;
         Ok(Issuer::new(params, key))

@@ -18,9 +18,14 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new() -> Self {
+        Self::of("a CA for tests")
+    }
+
+    /// With a CA of this name.
+    pub(super) fn of(authority: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "a CA for tests");
+        params.distinguished_name.push(DnType::CommonName, authority);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();

@@ -86,6 +86,15 @@ fn what_is_there_in_part_or_does_not_go_together_is_an_error() {
     for folder in [&folder, &other] {
         assert!(keygen(folder.path()).status.success());
     }
+    // What two authorities have signed is told apart by their names.
+    let listen = |folder: &Path| {
+        let path = folder.to_str().unwrap();
+        format!("dictwires://127.0.0.1:0?cert={path}/server.pem,key={path}/server-key.pem")
+    };
+    let (_server, address) = Running::listening("dict-server", &["--listen", &listen(folder.path())]);
+    let wrong = format!("{address}?ca={}", other.path().join("ca.pem").to_str().unwrap());
+    let error = run("dict-client", &["--hub", &wrong, "status"]).stderr;
+    assert!(String::from_utf8_lossy(&error).contains("signed by no CA that is trusted here"), "{error:?}");
     std::fs::rename(other.path().join("ca-key.pem"), folder.path().join("ca-key.pem")).unwrap();
     for (folder, told) in [(&folder, "the key is another certificate's"), (&other, "ca.pem is there and ")] {
         let output = keygen(folder.path());

@@ -25,13 +25,15 @@ fn fails(link: &str, told: &str) {
 
 #[test]
 fn a_certificate_that_is_not_to_be_trusted() {
-    let (hub, others) = (Hub::new(), Files::new());
+    let (hub, others, namesake) = (Hub::new(), Files::of("another CA"), Files::new());
     let (ca, foreign) = (hub.files.path("ca.pem"), others.path("ca.pem"));
     let here = format!("no secure connection with {}: the other end's certificate", hub.hub.address);
     fails(
         &hub.link(&format!("ca={foreign}")),
         &format!("{here} is signed by no CA that is trusted here: say which"),
     );
+    let namesake = hub.link(&format!("ca={}", namesake.path("ca.pem")));
+    fails(&namesake, &format!("{here} is signed by another CA, of the same name as the one that is trusted"));
     fails(&hub.link(&format!("ca={ca},server=other.example")), &format!("{here} is for "));
     fails(&hub.link(&format!("ca={ca},server=other.example")), "and not for other.example: server=NAME says");
     let wrong = others.pin("server");
@@ -77,8 +79,9 @@ fn mutual_tls_lets_in_whom_its_ca_signed() {
     let files = Files::new();
     files.client("bench1", 2);
     files.client("late", -1);
-    let others = Files::new();
+    let (others, namesake) = (Files::of("another CA"), Files::new());
     others.client("stranger", 2);
+    namesake.client("stranger", 2);
     let hub = Hub::with(files, "server", true);
     let shows = |files: &Files, name: &str| {
         let [cert, key] = ["", "-key"].map(|end| files.path(&format!("{name}{end}.pem")));
@@ -88,6 +91,10 @@ fn mutual_tls_lets_in_whom_its_ca_signed() {
     fails(&hub.trusting(), "the other end wants a certificate: give cert=FILE,key=FILE");
     fails(&shows(&hub.files, "late"), "the other end says that this end's certificate has expired");
     fails(&shows(&others, "stranger"), "the other end does not trust the CA of this end's certificate");
+    fails(
+        &shows(&namesake, "stranger"),
+        "the other end does not accept this end's certificate (DecryptError)",
+    );
     // One that is for servers is not for clients.
     fails(&shows(&hub.files, "server"), "the other end does not accept this end's certificate");
 }
@@ -106,7 +113,10 @@ fn files_that_cannot_be_used() {
     let secret = files.path("no-key");
     dict_event_loop::secret::create(secret.as_ref(), b"nonsense").unwrap();
     fails(&link(&format!("ca={ca},cert={cert},key={secret}")), "holds no private key: PEM is needed");
-    fails("dictwires://a_b!c:1?ca=", "ca=: write a name");
+    fails(
+        &format!("dictwires://a~b:1?ca={ca}"),
+        "no certificate can be for \"a~b\": say what it is for, as ?server=NAME",
+    );
 }
 
 #[cfg(unix)]

@@ -79,6 +79,15 @@ fn certificate(error: &CertificateError, role: Role) -> String {
             ),
             Role::Server => format!("{whose} is not signed by the CA that this link asks for"),
         },
+        CertificateError::BadSignature => match role {
+            Role::Client => format!(
+                "{whose} is signed by another CA, of the same name as the one that is trusted: say which to trust, as ca=FILE \
+                 or pin=SHA256"
+            ),
+            Role::Server => format!(
+                "{whose} is signed by another CA, of the same name as the one that this link asks for"
+            ),
+        },
         CertificateError::NotValidForName => {
             format!("{whose} is for another name than this: server=NAME says which is meant")
         }
@@ -126,6 +135,7 @@ fn alert_received(alert: Alert) -> String {
         | Alert::UnsupportedCertificate
         | Alert::CertificateRevoked
         | Alert::CertificateUnknown
+        | Alert::DecryptError
         | Alert::AccessDenied => format!("the other end does not accept {own} ({alert:?})"),
         Alert::ProtocolVersion | Alert::HandshakeFailure => {
             format!("the other end does not speak TLS 1.3 as this one does ({alert:?})")
