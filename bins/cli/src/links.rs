@@ -27,7 +27,9 @@ Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? a
   dictwire://  port 7450: the protocol of hubs
       prefix=TEXT               to connect: put before the names of the other hub's sources
   dictwires:// port 7450: the same, encrypted by TLS 1.3; `dict-server keygen` makes the files
-      cert=FILE, key=FILE       the certificate to show, and its private key; needed to listen
+      prefix=TEXT               as there
+      cert=FILE                 the certificate to show; needed to listen
+      key=FILE                  its private key, which nobody else may read (chmod 600)
       ca=FILE                   the CA to trust: to listen, clients must show a certificate that it signed; to connect,
                                 [default: those that this machine trusts]
       pin=SHA256                to connect: trust this one certificate, whatever its CA, name and dates are

@@ -120,7 +120,7 @@ impl<'a> Io<'a> {
     /// # Errors
     ///
     /// As there.
-    pub fn listen_encrypted(&mut self, address: &Address, tls: ServerTls) -> Result<Listening, ListenError> {
+    pub fn listen_encrypted(&mut self, address: &Address, tls: &ServerTls) -> Result<Listening, ListenError> {
         self.sockets.listen(address, Some(tls))
     }
 

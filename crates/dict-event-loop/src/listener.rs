@@ -53,7 +53,7 @@ impl Sockets {
     pub(crate) fn listen(
         &mut self,
         address: &Address,
-        tls: Option<ServerTls>,
+        tls: Option<&ServerTls>,
     ) -> Result<Listening, ListenError> {
         let candidates = match address.literal() {
             Some(literal) => vec![literal],
@@ -61,7 +61,7 @@ impl Sockets {
         };
         let mut failed = None;
         for candidate in candidates {
-            match self.listen_on(candidate, tls.clone()) {
+            match self.listen_on(candidate, tls.cloned()) {
                 Ok(listening) => return Ok(listening),
                 Err(error) => failed = failed.or(Some(ListenError::new(candidate, error))),
             }

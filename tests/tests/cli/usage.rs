@@ -10,7 +10,7 @@ use dictwire_tests::programs::{run, succeed};
 fn everything_has_help_and_each_program_its_version() {
     for (program, commands) in [
         ("logger", &["show", "state", "export", "info", "verify", "note"][..]),
-        ("dict-server", &[]),
+        ("dict-server", &["keygen"]),
         (
             "dict-client",
             &[
@@ -34,7 +34,7 @@ fn everything_has_help_and_each_program_its_version() {
 fn every_option_of_a_link_is_in_the_help() {
     for program in ["logger", "dict-server"] {
         let help = succeed(program, &["--help"]);
-        for scheme in ["dictwire", "pytcp", "comms", "comet", "pingpong"] {
+        for scheme in ["dictwire", "dictwires", "pytcp", "comms", "comet", "pingpong"] {
             // An option that no scheme has is answered with those that it has.
             let output = run(program, &["--listen", &format!("{scheme}://a?nonsense=1")]);
             let told = String::from_utf8_lossy(&output.stderr);

@@ -86,7 +86,7 @@ fn every_buffer_will_do() {
         let mut event_loop =
             EventLoop::with_settings(Settings { read_buffer, ..Settings::default() }).unwrap();
         let tls = server_tls(&files, "server", true);
-        let listening = event_loop.io().listen_encrypted(&"127.0.0.1:0".parse().unwrap(), tls).unwrap();
+        let listening = event_loop.io().listen_encrypted(&"127.0.0.1:0".parse().unwrap(), &tls).unwrap();
         let link = format!("dictwires://localhost:1?ca={ca}&cert={cert}&key={key}").parse().unwrap();
         let tls = ClientTls::of_link(&link).unwrap().unwrap();
         event_loop.io().connect_encrypted(&listening.address.into(), Retry::Never, tls);

@@ -184,6 +184,31 @@ fn the_hub_says_in_its_log_who_was_refused_and_why() {
 }
 
 #[test]
+fn a_logger_says_once_why_it_cannot_record_a_hub() {
+    let hub = Hub::new();
+    let others = Files::of("another CA");
+    let link = hub.link(&format!("ca={}", others.path("ca.pem")));
+    let mut command = command("logger");
+    command.args(["--listen", "127.0.0.1:0", "--timeline", &others.path("timeline.db"), "--connect", &link]);
+    command.stderr(std::process::Stdio::piped());
+    let mut logger = Running::start(command);
+    let mut log = logger.take_errors();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut log, &mut line).unwrap();
+    assert!(
+        line.contains("signed by no CA that is trusted here") && line.contains(&hub.hub.address),
+        "{line}"
+    );
+    // It has tried again by then.
+    std::thread::sleep(Duration::from_millis(500));
+    logger.signal("INT");
+    assert!(logger.wait().success());
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
 fn whoever_stops_in_mid_handshake_is_gone_at_the_greetings_deadline() {
     let files = Files::new();
     let greeting = Duration::from_millis(300);

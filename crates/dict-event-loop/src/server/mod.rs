@@ -225,7 +225,7 @@ fn listen_on_all(
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     for listen in wanted {
         let listened = match &listen.tls {
-            Some(tls) => io.listen_encrypted(&listen.address, tls.clone()),
+            Some(tls) => io.listen_encrypted(&listen.address, tls),
             None => io.listen(&listen.address),
         };
         let checked = listened.map_err(ServerError::from).and_then(|listening| {

@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 
-use crate::dialect::Dialect;
 use crate::name::NameError;
 
 /// Why a text is no link.
@@ -34,12 +33,12 @@ pub enum LinkError {
         port: String,
     },
     /// An option is not the dialect's, or has no value.
-    #[error("unknown option {option:?}: {}:// has {known}", .dialect.scheme())]
+    #[error("unknown option {option:?}: {scheme}:// has {known}")]
     Option {
         /// What was given.
         option: String,
-        /// The dialect.
-        dialect: Dialect,
+        /// The link's scheme.
+        scheme: &'static str,
         /// What could have been.
         known: &'static str,
     },

@@ -80,7 +80,7 @@ impl Link {
     ) -> Result<Self, LinkError> {
         let Scheme { dialect, encrypted } = scheme;
         let host = bare_host(host)?.to_owned();
-        Ok(Self { dialect, encrypted, host, port, options: Options::read(dialect, encrypted, options)? })
+        Ok(Self { dialect, encrypted, host, port, options: Options::read(scheme, options)? })
     }
 
     /// What is spoken.
@@ -133,7 +133,7 @@ impl FromStr for Link {
         let (address, options) = rest.split_once('?').unwrap_or((rest, ""));
         let address = address.strip_suffix('/').unwrap_or(address);
         let (host, port) = split_port(address)?;
-        let options = options::split(scheme.dialect, options)?;
+        let options = options::split(scheme, options)?;
         Self::with(scheme, host, port.unwrap_or(scheme.dialect.default_port()), options)
     }
 }
@@ -158,10 +158,8 @@ impl fmt::Display for Link {
     /// Writes what parses to the same link, without what is the default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dialect, encrypted, host, port, options } = self;
-        if *encrypted {
-            write!(f, "{ENCRYPTED}://")?;
-        } else if *dialect != Dialect::Native {
-            write!(f, "{}://", dialect.scheme())?;
+        if *encrypted || *dialect != Dialect::Native {
+            write!(f, "{}://", Scheme { dialect: *dialect, encrypted: *encrypted }.text())?;
         }
         if host.contains(':') {
             write!(f, "[{host}]:{port}")?;
@@ -183,6 +181,10 @@ struct Scheme {
 }
 
 impl Scheme {
+    const fn text(self) -> &'static str {
+        if self.encrypted { ENCRYPTED } else { self.dialect.scheme() }
+    }
+
     fn read(text: &str) -> Result<Self, LinkError> {
         if text.eq_ignore_ascii_case(ENCRYPTED) {
             return Ok(Self { dialect: Dialect::Native, encrypted: true });

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::{LinkError, Tls};
+use super::{LinkError, Scheme, Tls};
 use crate::dialect::{Dialect, comms};
 use crate::limits::Limits;
 use crate::name::{self, NameError};
@@ -69,10 +69,10 @@ impl Options {
 
     /// The options of a link, from names and values.
     pub(super) fn read<'a>(
-        dialect: Dialect,
-        encrypted: bool,
+        scheme: Scheme,
         pairs: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
     ) -> Result<Self, LinkError> {
+        let Scheme { dialect, encrypted } = scheme;
         let mut options = Self::default();
         let (mut send, mut apply) = (None, None);
         for (key, value) in pairs {
@@ -91,7 +91,7 @@ impl Options {
                 (Dialect::Comms, "watch") => options.watch = Some(pattern(value)?),
                 (Dialect::Comet, "name") => options.name = Some(name("name", value)?),
                 (Dialect::Comet, "timeout") => options.timeout = seconds(value)?,
-                _ => return Err(unknown(dialect, key)),
+                _ => return Err(unknown(scheme, key)),
             }
         }
         options.tls.check()?;
@@ -158,21 +158,22 @@ impl Default for Options {
 }
 
 /// What follows the `?`, as names and values.
-pub(super) fn split(dialect: Dialect, text: &str) -> Result<Vec<(&str, Cow<'_, str>)>, LinkError> {
+pub(super) fn split(scheme: Scheme, text: &str) -> Result<Vec<(&str, Cow<'_, str>)>, LinkError> {
     text.split(['&', ','])
         .filter(|option| !option.is_empty())
         .map(|option| {
-            let (key, value) = option.split_once('=').ok_or_else(|| unknown(dialect, option))?;
+            let (key, value) = option.split_once('=').ok_or_else(|| unknown(scheme, option))?;
             Ok((key, decode(value)?))
         })
         .collect()
 }
 
-fn unknown(dialect: Dialect, option: &str) -> LinkError {
-    let known = match dialect {
-        Dialect::Native => {
-            "prefix=TEXT, and dictwires:// besides ca=FILE, cert=FILE, key=FILE, pin=SHA256, server=NAME"
+fn unknown(scheme: Scheme, option: &str) -> LinkError {
+    let known = match scheme.dialect {
+        Dialect::Native if scheme.encrypted => {
+            "prefix=TEXT, ca=FILE, cert=FILE, key=FILE, pin=SHA256, server=NAME"
         }
+        Dialect::Native => "prefix=TEXT",
         Dialect::PyTcp | Dialect::PingPong => "source=NAME",
         Dialect::Comms => {
             "type=json|string|binary, send=json|string|binary, order=little|big, source=NAME, \
@@ -180,7 +181,7 @@ fn unknown(dialect: Dialect, option: &str) -> LinkError {
         }
         Dialect::Comet => "name=NAME, timeout=SECONDS",
     };
-    LinkError::Option { option: option.to_owned(), dialect, known }
+    LinkError::Option { option: option.to_owned(), scheme: scheme.text(), known }
 }
 
 /// A value with its `%` and digits as the bytes that they stand for.
