@@ -64,7 +64,7 @@ fn what_counts_is_where_it_is_bound() {
     // By a name that leads elsewhere: this machine's own, where it does.
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let resolved = std::net::ToSocketAddrs::to_socket_addrs(&(name.trim(), 0)).ok();
-    if let Some(address) = resolved.and_then(|mut found| found.find(|address| address.is_ipv4())) {
+    if let Some(address) = resolved.and_then(|mut found| found.find(std::net::SocketAddr::is_ipv4)) {
         let listen = format!("{}:0", name.trim());
         assert_eq!(
             exposure(settings(&listen)).is_some(),

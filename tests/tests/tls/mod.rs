@@ -1,4 +1,5 @@
 //! Encrypted links: what they carry, whom they refuse and in which words, and that nothing else is open to strangers.
+#![allow(clippy::unwrap_used, reason = "what helps a test panics as the test does")]
 
 mod closed;
 mod event_loop;
