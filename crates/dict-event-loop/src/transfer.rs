@@ -51,6 +51,8 @@ impl Sockets {
                 }
                 self.close_now(token);
             }
+            // Everything was said before.
+            Received::Refused(_) if phase == Phase::Lingering => self.finish(application, token, true),
             Received::Refused(error) => self.refuse(token, error),
         }
     }

@@ -209,6 +209,19 @@ fn a_logger_says_once_why_it_cannot_record_a_hub() {
 }
 
 #[test]
+fn a_hub_that_is_full_says_so_after_the_handshake() {
+    let files = Files::new();
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let tls = Some(server_tls(&files, "server", false));
+    let listen = vec![Listen { address: "127.0.0.1:0".parse().unwrap(), tls }];
+    let hub = support::Hub::run(Server::new(Settings { listen, limits, ..Settings::default() }).unwrap());
+    let link = format!("dictwires://{}?ca={}", hub.address, files.path("ca.pem"));
+    let first = Client::connect(&link).unwrap();
+    fails(&link, "number of connections");
+    first.ping(SOON).unwrap();
+}
+
+#[test]
 fn whoever_stops_in_mid_handshake_is_gone_at_the_greetings_deadline() {
     let files = Files::new();
     let greeting = Duration::from_millis(300);
