@@ -180,8 +180,8 @@ impl Running {
     /// # Panics
     ///
     /// If it was not, or was taken before.
-    pub fn take_errors(&mut self) -> BufReader<ChildStderr> {
-        BufReader::new(self.child.stderr.take().expect("standard error is piped"))
+    pub fn take_stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("standard error is piped")
     }
 
     /// The number of its process.

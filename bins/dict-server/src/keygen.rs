@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use dict_cli::{Stdout, UsageError};
-use dict_event_loop::secret;
+use dict_event_loop::private;
 use dict_event_loop::tls::{ServerTls, fingerprint};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -128,7 +128,7 @@ impl Made<'_> {
         if files.exist()? {
             // Whether they belong together; what would be signed with another key nobody would trust.
             ServerTls::from_files(&files.certificate, &files.key, None)?;
-            let key = String::from_utf8_lossy(&secret::read(&files.key)?).into_owned();
+            let key = String::from_utf8_lossy(&private::read(&files.key)?).into_owned();
             let unusable = || format!("cannot sign with {}", files.key.display());
             let key = KeyPair::from_pem(&key).with_context(unusable)?;
             let certificate = fs::read_to_string(&files.certificate)?;
@@ -171,7 +171,7 @@ impl Made<'_> {
     /// The key first: a certificate without one would be useless, and be kept the next time.
     fn write(&mut self, files: &Files, key: &KeyPair, certificate: &str, about: &str) -> Result<()> {
         let Files { certificate: path, key: key_path } = files;
-        secret::create(key_path, key.serialize_pem().as_bytes())
+        private::create(key_path, key.serialize_pem().as_bytes())
             .with_context(|| format!("cannot write {}", key_path.display()))?;
         create(path, certificate.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         writeln!(self.out, "wrote {}, {about}", path.display())?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use dict_event_loop::secret;
+use dict_event_loop::private;
 use dict_event_loop::tls::fingerprint;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ impl Files {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.ca).unwrap();
         std::fs::write(self.folder.path().join(format!("{name}.pem")), certificate.pem()).unwrap();
-        secret::create(&self.folder.path().join(format!("{name}-key.pem")), key.serialize_pem().as_bytes())
+        private::create(&self.folder.path().join(format!("{name}-key.pem")), key.serialize_pem().as_bytes())
             .unwrap();
     }
 

@@ -111,7 +111,7 @@ fn files_that_cannot_be_used() {
     let other = files.path("server-key.pem");
     fails(&link(&format!("ca={ca},cert={cert},key={other}")), "the key is another certificate's");
     let secret = files.path("no-key");
-    dict_event_loop::secret::create(secret.as_ref(), b"nonsense").unwrap();
+    dict_event_loop::private::create(secret.as_ref(), b"nonsense").unwrap();
     fails(&link(&format!("ca={ca},cert={cert},key={secret}")), "holds no private key: PEM is needed");
     fails(
         &format!("dictwires://a~b:1?ca={ca}"),
@@ -164,7 +164,7 @@ fn the_hub_says_in_its_log_who_was_refused_and_why() {
     let mut server = Running::start(command);
     let address = server.listens_on();
     let address = address.strip_prefix("dictwires://").expect("it says that it is encrypted").to_owned();
-    let mut log = server.take_errors();
+    let mut log = std::io::BufReader::new(server.take_stderr());
     for (told, attempt) in [
         ("the other end shows no certificate", "status"),
         ("the other end does not speak TLS: its link has to be a dictwires:// one", "garbage"),
@@ -192,7 +192,7 @@ fn a_logger_says_once_why_it_cannot_record_a_hub() {
     command.args(["--listen", "127.0.0.1:0", "--timeline", &others.path("timeline.db"), "--connect", &link]);
     command.stderr(std::process::Stdio::piped());
     let mut logger = Running::start(command);
-    let mut log = logger.take_errors();
+    let mut log = std::io::BufReader::new(logger.take_stderr());
     let mut line = String::new();
     std::io::BufRead::read_line(&mut log, &mut line).unwrap();
     assert!(

@@ -36,7 +36,7 @@ pub use settings::{ClientTls, ServerTls, fingerprint};
 pub(crate) use failure::told;
 pub(crate) use stream::{Incoming, Rest, Stream};
 
-use crate::secret::SecretError;
+use crate::private::PrivateError;
 
 /// Why there can be no TLS as a link asks for it.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum TlsError {
     },
     /// A private key cannot be read, or others can read it too.
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Secret(#[from] PrivateError),
     /// A file is no PEM, or holds no certificate.
     #[error("{} holds no certificate: PEM is needed, with a line BEGIN CERTIFICATE", .path.display())]
     NoCertificate {

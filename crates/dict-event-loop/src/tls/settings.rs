@@ -16,7 +16,7 @@ use rustls::{ClientConfig, Connection, RootCertStore, ServerConfig, version};
 use super::TlsError;
 use super::pinned::Pinned;
 use super::stream::{Role, Stream};
-use crate::secret;
+use crate::private;
 
 /// What a client says that it wants to speak.
 const APPLICATION_PROTOCOL: &[u8] = b"dictwire";
@@ -150,7 +150,7 @@ struct Pair {
 impl Pair {
     fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
-        let secret = secret::read(key)?;
+        let secret = private::read(key)?;
         let key =
             PrivateKeyDer::from_pem_slice(&secret).map_err(|_| TlsError::NoKey { path: key.to_owned() })?;
         Ok(Self { chain, key })

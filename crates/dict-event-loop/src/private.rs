@@ -10,7 +10,7 @@ const LIMIT: u64 = 1 << 20;
 /// Why a secret cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SecretError {
+pub enum PrivateError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Read {
@@ -46,18 +46,18 @@ pub enum SecretError {
 /// # Errors
 ///
 /// If it cannot be read, is open to others, or has more than 1 MiB.
-pub fn read(path: &Path) -> Result<Vec<u8>, SecretError> {
-    let cannot = |source| SecretError::Read { path: path.to_owned(), source };
+pub fn read(path: &Path) -> Result<Vec<u8>, PrivateError> {
+    let cannot = |source| PrivateError::Read { path: path.to_owned(), source };
     // Of the file that is open, not of whatever has its name a moment later.
     let file = File::open(path).map_err(cannot)?;
     let mode = others_mode(&file).map_err(cannot)?;
     if let Some(mode) = mode {
-        return Err(SecretError::Exposed { path: path.to_owned(), mode });
+        return Err(PrivateError::Exposed { path: path.to_owned(), mode });
     }
     let mut secret = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut secret).map_err(cannot)?;
     if secret.len() as u64 > LIMIT {
-        return Err(SecretError::Long { path: path.to_owned() });
+        return Err(PrivateError::Long { path: path.to_owned() });
     }
     Ok(secret)
 }
