@@ -53,7 +53,10 @@ fn what_is_wrong_with_toml_is_told_with_its_line() {
         assert!(error.starts_with(&format!("lab.toml, {told}")), "{text}: {error}");
     }
     let error = Config::parse(Path::new("hub.toml"), "timeline = \"a\"", Keys::SERVER).unwrap_err();
-    assert_eq!(error.to_string(), "hub.toml, line 1: unknown key \"timeline\": known are listen, connect");
+    assert_eq!(
+        error.to_string(),
+        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, insecure, insecure-older"
+    );
 }
 
 #[test]
