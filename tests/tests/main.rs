@@ -11,3 +11,4 @@ mod main_job;
 mod properties;
 mod simulation;
 mod timeline;
+mod tls;

@@ -9,7 +9,7 @@ use crate::run::UsageError;
 /// `--hub`, for clap to flatten into a command's arguments.
 #[derive(Clone, Debug, Args)]
 pub struct HubArgument {
-    /// The hub, or logger, to connect to: HOST or HOST:PORT
+    /// The hub, or logger, to connect to: HOST, HOST:PORT, or encrypted dictwires://HOST:PORT?ca=FILE
     #[arg(long, value_name = "LINK", env = "DICTWIRE_HUB", default_value_t)]
     pub hub: Link,
 }

@@ -5,15 +5,21 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use dict_event_loop::Address;
-use dict_event_loop::server::Server;
+use dict_event_loop::server::{Listen, Server};
+use dict_event_loop::tls::ServerTls;
 use dict_protocol::dialect::Dialect;
 use dict_protocol::link::{Link, Options};
 
 use crate::config::{Config, Keys};
 use crate::run::UsageError;
 use crate::stdout::Stdout;
+
+/// The keys of a file that are flags of [`LinkArguments`].
+pub(crate) const INSECURE: &str = "insecure";
+pub(crate) const INSECURE_OLDER: &str = "insecure-older";
 
 /// What links look like, for the end of a program's `--help`.
 pub const LINK_HELP: &str = "\
@@ -24,6 +30,14 @@ Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? a
                                 [default: DICTWIRE_TOKEN of the environment, if that is set]
       insecure-token=true|false to connect: whether a token is sent to another machine though it is not encrypted and
                                 everybody between can read it [default: false]
+  dictwires:// port 7450: the same, encrypted by TLS 1.3; `dict-server keygen` makes the files
+      prefix, token-file        as there
+      cert=FILE                 the certificate to show; needed to listen
+      key=FILE                  its private key, which nobody else may read (chmod 600)
+      ca=FILE                   the CA to trust: to listen, clients must show a certificate that it signed; to connect,
+                                [default: those that this machine trusts]
+      pin=SHA256                to connect: trust this one certificate, whatever its CA, name and dates are
+      server=NAME               to connect: the name that the certificate must be for [default: HOST]
   All below:
       identity=NAME             as whom programs of this link act, where --access has rules [default: the scheme]
   pytcp://     port 12345: dictionaries from a server to its clients
@@ -60,13 +74,21 @@ pub struct LinkArguments {
     pub connect: Vec<Link>,
     /// Read options from a file: TOML with these options as keys, or the YAML of COMET's programs
     ///
-    /// TOML as in: listen = ["0.0.0.0:7450", "comms://127.0.0.1:3000"]. Links of the command line are added to those of
+    /// TOML as in: listen = ["127.0.0.1:7450", "comms://127.0.0.1:3000"]. Links of the command line are added to those of
     /// the file; of an option with one value, what the command line says counts.
     ///
     /// In YAML, Host under Socket_connection is a comet:// link to listen on, besides the default, and each Client one to
     /// connect to.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Listen where others than this machine can come in without TLS or without credentials, too
+    ///
+    /// Without it that is refused: off loopback it takes a dictwires:// link and --access.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Listen for older dialects where others than this machine can come in, too: there anybody may say anything
+    #[arg(long)]
+    pub insecure_older: bool,
 }
 
 /// A link, and where it was given, for people.
@@ -78,6 +100,12 @@ pub struct Given {
 }
 
 impl Given {
+    /// Where to listen, as the link says it.
+    fn listen(&self) -> anyhow::Result<Listen> {
+        let tls = ServerTls::of_link(&self.link).with_context(|| format!("{} {}", self.place, self.link))?;
+        Ok(Listen { address: address(&self.link)?, tls })
+    }
+
     /// What is wrong with the link.
     pub fn wrong(&self, text: impl fmt::Display) -> UsageError {
         UsageError(format!("{} {}: {text}", self.place, self.link))
@@ -88,7 +116,7 @@ impl Given {
 #[derive(Clone, Debug)]
 pub struct Links {
     /// Where it listens for its own protocol.
-    pub listen: Vec<Address>,
+    pub listen: Vec<Listen>,
     /// Whether that is because nothing was said.
     pub is_default: bool,
     /// Other hubs.
@@ -97,6 +125,10 @@ pub struct Links {
     pub older_listen: Vec<Given>,
     /// Programs of older systems to connect to.
     pub older_connect: Vec<Given>,
+    /// Whether it may listen for strangers.
+    pub insecure: bool,
+    /// Whether it may listen for strangers in older dialects.
+    pub insecure_older: bool,
 }
 
 impl LinkArguments {
@@ -126,8 +158,10 @@ impl LinkArguments {
         native.iter().chain(&older_listen).try_for_each(check_listen)?;
         older_connect.iter().try_for_each(check_connect)?;
         check_names(&older_connect)?;
-        let listen = native.iter().map(|given| address(&given.link)).collect::<anyhow::Result<_>>()?;
-        Ok(Links { listen, is_default, hubs, older_listen, older_connect })
+        let listen = native.iter().map(Given::listen).collect::<anyhow::Result<_>>()?;
+        let insecure = self.insecure || config.flag(INSECURE);
+        let insecure_older = self.insecure_older || config.flag(INSECURE_OLDER);
+        Ok(Links { listen, is_default, hubs, older_listen, older_connect, insecure, insecure_older })
     }
 }
 
@@ -143,6 +177,14 @@ fn check_listen(given: &Given) -> Result<(), UsageError> {
     }
     if options.token_file.is_some() || options.insecure_token {
         return Err(given.wrong("a token is for links to connect to (--access says who may come here)"));
+    }
+    if options.tls.pin.is_some() || options.tls.server.is_some() {
+        return Err(given.wrong("pin and server are for links to connect to: they tell whom to trust there"));
+    }
+    if given.link.is_encrypted() && options.tls.cert.is_none() {
+        return Err(given.wrong(
+            "add ?cert=FILE,key=FILE, the certificate to show and its private key (`dict-server keygen` makes them)",
+        ));
     }
     if options.name.is_some() {
         return Err(given.wrong("a name is for links to connect to: it tells what is there"));
@@ -209,15 +251,20 @@ fn leads_to(link: &Link, dialect: Dialect, address: SocketAddr) -> bool {
     is_there && link.dialect() == dialect && link.port() == address.port()
 }
 
-/// Tells where a hub listens, a line each: for its own protocol, and for older dialects.
+/// Tells where a hub listens, a line each: for its own protocol, in the order of `links`, and for older dialects.
 ///
 /// # Errors
 ///
 /// If standard output cannot be written.
-pub fn print_listening(native: &[SocketAddr], older: &[(Dialect, SocketAddr)]) -> io::Result<()> {
+pub fn print_listening(
+    links: &Links,
+    native: &[SocketAddr],
+    older: &[(Dialect, SocketAddr)],
+) -> io::Result<()> {
     let mut out = Stdout::new();
-    for address in native {
-        writeln!(out, "listening on {address}")?;
+    for (listen, address) in links.listen.iter().zip(native) {
+        let scheme = if listen.tls.is_some() { "dictwires://" } else { "" };
+        writeln!(out, "listening on {scheme}{address}")?;
     }
     for (dialect, address) in older {
         writeln!(out, "listening on {}://{address}", dialect.scheme())?;
@@ -242,7 +289,9 @@ mod tests {
 
     fn read(listen: &[&str], connect: &[&str], file: &str) -> anyhow::Result<Links> {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let arguments = LinkArguments { listen: parse(listen), connect: parse(connect), config: None };
+        let (listen, connect) = (parse(listen), parse(connect));
+        let arguments =
+            LinkArguments { listen, connect, config: None, insecure: false, insecure_older: false };
         arguments.with(&Config::parse(Path::new("lab"), file, Keys::SERVER)?)
     }
 
@@ -251,7 +300,7 @@ mod tests {
     }
 
     fn native(links: &Links) -> Vec<String> {
-        links.listen.iter().map(Address::to_string).collect()
+        links.listen.iter().map(|listen| listen.address.to_string()).collect()
     }
 
     #[test]
@@ -298,6 +347,16 @@ mod tests {
                 "a",
                 "comet://a?name=b,timeout=3",
                 "--connect comet://a:65432?name=b&timeout=3: a timeout is for links to listen on",
+            ),
+            (
+                "dictwires://a",
+                "a",
+                "--listen dictwires://a:7450: add ?cert=FILE,key=FILE, the certificate to show",
+            ),
+            (
+                "dictwires://a?cert=b,key=c,server=d",
+                "a",
+                "--listen dictwires://a:7450?cert=b&key=c&server=d: pin and server are for links to connect to",
             ),
             (
                 "a",

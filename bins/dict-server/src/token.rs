@@ -1,12 +1,12 @@
 //! `dict-server token`.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use dict_cli::{Stdout, UsageError};
+use dict_event_loop::private;
 use dict_event_loop::server::access::TokenHash;
 use dict_protocol::limits::Limits;
 use dict_protocol::name;
@@ -61,18 +61,10 @@ fn random_token() -> Result<String> {
 
 /// Writes a file that nobody else can read and that was not there.
 fn write(path: &Path, token: &str) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| match error.kind() {
+    private::create(path, format!("{token}\n").as_bytes()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => anyhow!("{} is there already; it is left as it is", path.display()),
         _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
-    })?;
-    let written = writeln!(file, "{token}").and_then(|()| file.sync_all());
-    written
-        .inspect_err(|_| drop(fs::remove_file(path)))
-        .with_context(|| format!("cannot write {}", path.display()))
+    })
 }
 
 /// A name as a key of TOML: bare, or as a text.

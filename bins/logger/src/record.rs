@@ -37,14 +37,14 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
     let wanted = wanted(arguments)?;
     let mut logger = start(&wanted)?;
     let older = logger.open_older(&wanted.links)?;
-    let Wanted { timeline, access, demo, quiet, .. } = wanted;
+    let Wanted { links, timeline, access, demo, quiet, .. } = wanted;
     access.map_or(Ok(()), |file| file.watch(logger.handle()))?;
     // Before it says that it listens: who reads that may well end it at once.
     let (stop, handle) = (Stop::new(), logger.handle());
     let asked = stop.clone();
     on_interrupt(move || if demo { asked.ask() } else { handle.stop() })?;
     if !quiet {
-        dict_cli::print_listening(logger.addresses(), &older)?;
+        dict_cli::print_listening(&links, logger.addresses(), &older)?;
         let mut out = Stdout::new();
         writeln!(out, "recording in {}", timeline.display())?;
         out.flush()?;
@@ -112,11 +112,12 @@ fn start(Wanted { links, timeline, options, access, limits, demo, .. }: &Wanted)
         }
         Ok(timeline)
     };
-    match Logger::new(open_timeline()?, links.listen.clone(), access(), &remotes, limits.clone()) {
+    match Logger::new(open_timeline()?, links, access(), &remotes, limits.clone()) {
         // The hub to record may well be this machine's, at the port that both take if nothing else is said.
         Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
             tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            Logger::new(open_timeline()?, Vec::new(), access(), &remotes, limits.clone())
+            let links = Links { listen: Vec::new(), ..links.clone() };
+            Logger::new(open_timeline()?, &links, access(), &remotes, limits.clone())
         }
         started => started,
     }

@@ -56,6 +56,8 @@ struct Link {
     to: Option<protocol::Link>,
     /// It was not reached when last tried, or was not to be told the token, and that was said.
     unreachable: bool,
+    /// Why it did not accept this logger when last tried, which was told; empty if it did.
+    refused: String,
 }
 
 impl Link {
@@ -100,10 +102,11 @@ impl Recording {
         remote: &[Remote],
         committer: SharedCommitter,
     ) -> Self {
-        let reached = (LOCAL + 1..).zip(remote).map(|(place, Remote { address, .. })| Wish::Reach {
+        let reached = (LOCAL + 1..).zip(remote).map(|(place, remote)| Wish::Reach {
             place,
-            address: address.clone(),
+            address: remote.address.clone(),
             retry: Retry::Always,
+            tls: remote.tls.clone(),
         });
         let wishes = iter::once(join(Duration::ZERO)).chain(reached).collect();
         let mut link = |remote: Option<&Remote>| Link {
@@ -116,6 +119,7 @@ impl Recording {
             stream: None,
             to: remote.map(|remote| remote.link.clone()),
             unreachable: false,
+            refused: String::new(),
         };
         let links = iter::once(link(None)).chain(remote.iter().map(|remote| link(Some(remote)))).collect();
         Self {
@@ -135,20 +139,24 @@ impl Recording {
     fn drive(&mut self, place: usize, call: impl FnOnce(&mut Session, &mut dyn FnMut(Event<'_>))) {
         let Self { recorder, links, .. } = self;
         let stopping = self.finishing;
-        let Link { index, address, session, .. } = &mut links[place];
+        let Link { index, address, session, refused, .. } = &mut links[place];
         let mut failure = None;
         call(session, &mut |event| {
             let taken = match event {
                 Event::Connected(connected) => {
                     tracing::info!(hub = connected.hub, %address, "recording");
                     recorder.opened(*index, connected.hub);
+                    refused.clear();
                     Ok(())
                 }
                 Event::Disconnected { reason } => {
-                    if stopping {
+                    let text = reason.to_string();
+                    // What stops it from being recorded at all is tried again every few seconds, and told once.
+                    if stopping || *refused == text {
                         tracing::debug!(%address, %reason, "connection to hub ended");
                     } else {
                         tracing::warn!(%address, %reason, "connection to hub lost");
+                        *refused = text;
                     }
                     recorder.closed(*index);
                     Ok(())

@@ -9,6 +9,7 @@ use dict_cli::Links;
 use dict_event_loop::Address;
 use dict_event_loop::server::access::Access;
 use dict_event_loop::server::{Server, ServerHandle, Settings};
+use dict_event_loop::tls::ClientTls;
 use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
@@ -25,6 +26,8 @@ pub(crate) struct Remote {
     pub(crate) address: Address,
     /// The link, for how far it is to be trusted.
     pub(crate) link: Link,
+    /// What it is encrypted with, if it is.
+    pub(crate) tls: Option<ClientTls>,
     /// The token to come with; empty: none.
     pub(crate) token: String,
 }
@@ -36,6 +39,7 @@ impl Remote {
             prefix: link.options().prefix.clone(),
             address: dict_cli::address(link)?,
             link: link.clone(),
+            tls: ClientTls::of_link(link).with_context(|| format!("--connect {link}"))?,
             token: dict_cli::token_for(link)?,
         })
     }
@@ -51,7 +55,7 @@ impl Logger {
     /// Binds the listeners, and takes over the timeline, which must be open for writing by nobody else.
     pub(crate) fn new(
         timeline: Timeline,
-        listen: Vec<Address>,
+        links: &Links,
         access: Option<Access>,
         remotes: &[Remote],
         limits: Limits,
@@ -59,7 +63,9 @@ impl Logger {
         let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
         let settings = Settings {
             product: product.clone(),
-            listen,
+            listen: links.listen.clone(),
+            insecure: links.insecure,
+            insecure_older: links.insecure_older,
             limits: limits.clone(),
             access,
             ..Settings::default()

@@ -8,6 +8,7 @@ use dict_protocol::time::Instant;
 
 use crate::error::LinkError;
 use crate::io::Io;
+use crate::tls::PeerCertificate;
 use crate::token::Token;
 
 /// A state machine that an [`EventLoop`](crate::EventLoop) gives events to and takes output from.
@@ -20,6 +21,14 @@ use crate::token::Token;
 pub trait Application {
     /// A connection is there: a listener accepted it or a link reached its other end.
     fn opened(&mut self, io: &mut Io<'_>, token: Token, via: Via, peer: SocketAddr);
+
+    /// The TLS handshake is over, of a connection that is encrypted; told once, before anything is received. `peer` is what
+    /// the other end has shown and this one was to check.
+    ///
+    /// Until then [`output`](Self::output) is not asked: what is to be said waits.
+    fn secured(&mut self, io: &mut Io<'_>, token: Token, peer: PeerCertificate) {
+        let _ = (io, token, peer);
+    }
 
     /// Bytes came in, cut anywhere, at least one. What is unfinished is for the application to keep.
     fn received(&mut self, io: &mut Io<'_>, token: Token, bytes: &[u8]);
@@ -125,7 +134,7 @@ pub enum Close {
 pub enum Closed {
     /// The peer ended its output, and then all was written or the application closed the connection.
     ByPeer,
-    /// The connection broke: it was reset, or the network failed.
+    /// The connection broke: it was reset, or the network failed, or of an encrypted one, TLS refused it.
     Failed(io::Error),
     /// The application asked for it.
     Asked {

@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use crate::application::{Closed, Via};
 use crate::platform::{self, SendQueues};
+use crate::tls::{Incoming, PeerCertificate, Rest, Stream};
 use crate::token::{Key, Token};
 
 /// | phase | application knows it | input | output |
@@ -18,7 +19,7 @@ use crate::token::{Key, Token};
 /// | `Connecting` | no | | |
 /// | `Open` | yes | received | written |
 /// | `Draining` | yes | discarded | written, then `Lingering` or (of a fragile one at once) closed |
-/// | `Lingering` | yes | discarded up to its end, then closed | none; the peer was told so |
+/// | `Lingering` | yes | discarded up to its end, then closed | none; the peer was told so, or that TLS refuses it |
 /// | `Closing` | yes | none | none; closed before the turn ends |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -70,10 +71,14 @@ pub(crate) enum Received {
     Nothing,
     End,
     Failed(io::Error),
+    /// TLS does not go on with this peer, which is to be told.
+    Refused(io::Error),
 }
 
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What stands between the socket and the application, if it is encrypted.
+    tls: Option<Box<Stream>>,
     pub(crate) peer: SocketAddr,
     pub(crate) via: Via,
     pub(crate) phase: Phase,
@@ -90,9 +95,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, via: Via, phase: Phase) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        tls: Option<Stream>,
+        peer: SocketAddr,
+        via: Via,
+        phase: Phase,
+    ) -> Self {
         Self {
             stream,
+            tls: tls.map(Box::new),
             peer,
             via,
             phase,
@@ -148,9 +160,12 @@ impl Connection {
         self.set_write_interest(registry, token, false)
     }
 
-    /// Reads once.
+    /// Reads once, or of an encrypted connection until `buffer` is full or there is no more.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Received {
         self.input = Input::Waiting;
+        if self.tls.is_some() {
+            return self.read_encrypted(buffer);
+        }
         match ignoring_interruptions(|| self.stream.read(buffer)) {
             Ok(0) => {
                 self.input = Input::Ended;
@@ -170,12 +185,73 @@ impl Connection {
         }
     }
 
-    /// Writes once; 0 if the system takes nothing now.
+    fn read_encrypted(&mut self, buffer: &mut [u8]) -> Received {
+        let Some(tls) = &mut self.tls else { return Received::Nothing };
+        match tls.read(&mut self.stream, buffer) {
+            Incoming::Plaintext { length, rest } => {
+                self.hung_up &= rest != Rest::None;
+                let unlikely_will_do = self.hung_up || !platform::SHORT_TRANSFER_REARMS;
+                if rest == Rest::Some || (rest == Rest::Unlikely && unlikely_will_do) {
+                    self.input = Input::Ready;
+                }
+                if length == 0 { Received::Nothing } else { Received::Bytes(length) }
+            }
+            // Whoever was told that nothing follows need not say goodbye.
+            Incoming::Failed(error)
+                if error.kind() == io::ErrorKind::UnexpectedEof && self.phase == Phase::Lingering =>
+            {
+                self.input = Input::Ended;
+                Received::End
+            }
+            Incoming::End => {
+                self.input = Input::Ended;
+                Received::End
+            }
+            Incoming::Failed(error) => Received::Failed(error),
+            Incoming::Refused(error) => Received::Refused(error),
+        }
+    }
+
+    /// Writes once, or of an encrypted connection until all is taken; 0 if the system takes nothing now.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(tls) = &mut self.tls {
+            return tls.write(&mut self.stream, bytes);
+        }
         match ignoring_interruptions(|| self.stream.write(bytes)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             result => result,
         }
+    }
+
+    /// Writes what is encrypted and was not taken before.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.tls.as_mut().map_or(Ok(()), |tls| tls.flush(&mut self.stream))
+    }
+
+    /// Whether something is encrypted and was not taken: there is output then, whatever the application has.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_behind())
+    }
+
+    /// Whether the application's output has to wait for the handshake.
+    pub(crate) fn is_in_handshake(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_secured())
+    }
+
+    /// Whom the handshake was made with, once when it is over.
+    pub(crate) fn take_secured(&mut self) -> Option<PeerCertificate> {
+        self.tls.as_mut().and_then(|tls| tls.take_secured())
+    }
+
+    /// Ends TLS, which refuses the peer: writes the alert as far as that is possible at once, and tells that nothing
+    /// follows. What comes is discarded from here on, up to its end, so that the alert can be read.
+    pub(crate) fn refuse(&mut self, error: io::Error) -> io::Result<()> {
+        let told = self.flush().and_then(|()| self.stream.shutdown(Shutdown::Write));
+        self.tls = None;
+        self.output = Output::Broken(error);
+        self.phase = Phase::Lingering;
+        self.input = Input::Ready;
+        told
     }
 
     /// Waits for the system to take output again.
@@ -211,9 +287,20 @@ impl Connection {
         told.map_err(|error| self.take_error().unwrap_or(error))
     }
 
-    /// Tells the peer that nothing follows.
-    pub(crate) fn end_output(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+    /// Tells the peer that nothing follows; false if it could not be written yet.
+    pub(crate) fn end_output(&mut self) -> io::Result<bool> {
+        self.say_goodbye()?;
+        if self.is_behind() {
+            return Ok(false);
+        }
+        self.stream.shutdown(Shutdown::Write).map(|()| true)
+    }
+
+    /// Writes TLS's goodbye, as far as the system takes it.
+    pub(crate) fn say_goodbye(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        tls.say_goodbye();
+        tls.flush(&mut self.stream)
     }
 
     /// Whether the application's output can be written now.

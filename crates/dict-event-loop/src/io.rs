@@ -9,6 +9,7 @@ use crate::application::{Close, LinkId, ListenerId, Retry};
 use crate::connection::{Input, Output, Phase};
 use crate::error::ListenError;
 use crate::sockets::{Sockets, Stop};
+use crate::tls::{ClientTls, ServerTls};
 use crate::token::Token;
 
 /// The commands of an event loop, lent to each method of [`Application`](crate::Application).
@@ -111,7 +112,16 @@ impl<'a> Io<'a> {
     ///
     /// If the name cannot be looked up, or the address is in use, not this machine's, or not permitted.
     pub fn listen(&mut self, address: &Address) -> Result<Listening, ListenError> {
-        self.sockets.listen(address)
+        self.sockets.listen(address, None)
+    }
+
+    /// As [`listen`](Self::listen), for connections that are encrypted.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn listen_encrypted(&mut self, address: &Address, tls: &ServerTls) -> Result<Listening, ListenError> {
+        self.sockets.listen(address, Some(tls))
     }
 
     /// Closes a listener. Its connections stay.
@@ -123,7 +133,12 @@ impl<'a> Io<'a> {
     /// closed. Host names are looked up anew for each attempt, on a thread of their own, and all their addresses tried
     /// in turn.
     pub fn connect(&mut self, address: &Address, retry: Retry) -> LinkId {
-        self.sockets.connect(address, retry)
+        self.sockets.connect(address, retry, None)
+    }
+
+    /// As [`connect`](Self::connect), encrypted. A handshake that fails ends the connection that was made for it.
+    pub fn connect_encrypted(&mut self, address: &Address, retry: Retry, tls: ClientTls) -> LinkId {
+        self.sockets.connect(address, retry, Some(tls))
     }
 
     /// Ends a link: nothing is tried any more. A connection that it has stays, and is closed by [`Io::close`].

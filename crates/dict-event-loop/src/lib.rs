@@ -24,6 +24,10 @@
 //! written. No error of a socket ends the loop. When a process is out of descriptors its listeners rest a moment, and
 //! the connections that it has go on.
 //!
+//! A connection may be encrypted ([`tls`]): then it is written to once its handshake is over, and "once" is as often as it
+//! takes to write all output, or to read until the buffer is full. What rustls has decrypted and the buffer does not hold
+//! is read in the next turn, without an event.
+//!
 //! # Example
 //!
 //! A server that sends back what it gets, for one connection:
@@ -90,12 +94,14 @@ mod io;
 mod link;
 mod listener;
 mod platform;
+pub mod private;
 mod resolver;
 mod secret;
 pub mod server;
 mod settings;
 mod sockets;
 mod timers;
+pub mod tls;
 mod token;
 mod transfer;
 mod waker;

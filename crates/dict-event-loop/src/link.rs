@@ -15,6 +15,7 @@ use crate::io::Io;
 use crate::resolver::Resolution;
 use crate::sockets::{Sockets, Stop};
 use crate::timers::Timer;
+use crate::tls::ClientTls;
 use crate::token::Token;
 
 /// | state | event | next |
@@ -30,6 +31,8 @@ use crate::token::Token;
 pub(crate) struct Link {
     address: Address,
     retry: Retry,
+    /// What its connections are encrypted with.
+    tls: Option<ClientTls>,
     backoff: Backoff,
     state: State,
 }
@@ -46,11 +49,12 @@ enum State {
 }
 
 impl Sockets {
-    pub(crate) fn connect(&mut self, address: &Address, retry: Retry) -> LinkId {
+    pub(crate) fn connect(&mut self, address: &Address, retry: Retry, tls: Option<ClientTls>) -> LinkId {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let backoff = Backoff::new(self.settings.retry_least, self.settings.retry_most);
-        self.links.insert(id, Link { address: address.clone(), retry, backoff, state: State::Waiting });
+        let address = address.clone();
+        self.links.insert(id, Link { address, retry, tls, backoff, state: State::Waiting });
         self.timers.set(self.now.instant, Timer::Attempt(id));
         id
     }
@@ -131,8 +135,10 @@ impl Sockets {
     }
 
     fn begin_connecting(&mut self, id: LinkId, address: SocketAddr) -> io::Result<Token> {
+        let tls = self.links.get(&id).and_then(|link| link.tls.as_ref());
+        let tls = tls.map(ClientTls::connect).transpose().map_err(io::Error::other)?;
         let stream = TcpStream::connect(address)?;
-        let connection = Connection::new(stream, address, Via::Link(id), Phase::Connecting);
+        let connection = Connection::new(stream, tls, address, Via::Link(id), Phase::Connecting);
         let token = self
             .connections
             .insert(connection)
@@ -165,6 +171,9 @@ impl Sockets {
         }
         tracing::debug!(%peer, connection = %token, "connected");
         application.opened(&mut Io::new(self), token, via, peer);
+        if self.connections.get(token).is_some_and(Connection::is_behind) {
+            self.queue_write(token);
+        }
     }
 
     pub(crate) fn connect_timed_out<A: Application>(&mut self, application: &mut A, token: Token) {

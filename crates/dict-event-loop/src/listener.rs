@@ -15,11 +15,14 @@ use crate::io::{Io, Listening};
 use crate::platform;
 use crate::sockets::{Sockets, Stop};
 use crate::timers::Timer;
+use crate::tls::ServerTls;
 use crate::token::Key;
 
 pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    /// What its connections are encrypted with.
+    tls: Option<ServerTls>,
     state: State,
     /// An episode of shortage lasts until nothing is left to accept; it is reported once.
     shortage_reported: bool,
@@ -47,14 +50,18 @@ enum Refusal {
 }
 
 impl Sockets {
-    pub(crate) fn listen(&mut self, address: &Address) -> Result<Listening, ListenError> {
+    pub(crate) fn listen(
+        &mut self,
+        address: &Address,
+        tls: Option<&ServerTls>,
+    ) -> Result<Listening, ListenError> {
         let candidates = match address.literal() {
             Some(literal) => vec![literal],
             None => resolve(address)?,
         };
         let mut failed = None;
         for candidate in candidates {
-            match self.listen_on(candidate) {
+            match self.listen_on(candidate, tls.cloned()) {
                 Ok(listening) => return Ok(listening),
                 Err(error) => failed = failed.or(Some(ListenError::new(candidate, error))),
             }
@@ -62,9 +69,10 @@ impl Sockets {
         Err(failed.expect("a resolved name has at least one address"))
     }
 
-    fn listen_on(&mut self, address: SocketAddr) -> io::Result<Listening> {
+    fn listen_on(&mut self, address: SocketAddr, tls: Option<ServerTls>) -> io::Result<Listening> {
         let id = ListenerId(self.next_listener);
-        let listener = Listener::open(address, self.settings.backlog, &self.registry, id)?;
+        let mut listener = Listener::open(address, self.settings.backlog, &self.registry, id)?;
+        listener.tls = tls;
         let address = listener.address;
         self.next_listener += 1;
         self.listeners.insert(id, listener);
@@ -143,7 +151,16 @@ impl Sockets {
             return Ok(());
         }
         let via = Via::Listener(id);
-        let Some(token) = self.connections.insert(Connection::new(stream, peer, via, Phase::Open)) else {
+        let tls = self.listeners.get(&id).and_then(|listener| listener.tls.as_ref());
+        let tls = match tls.map(ServerTls::accept).transpose() {
+            Ok(tls) => tls,
+            Err(error) => {
+                tracing::error!(%peer, %error, "TLS cannot begin: the connection is closed");
+                return Ok(());
+            }
+        };
+        let connection = Connection::new(stream, tls, peer, via, Phase::Open);
+        let Some(token) = self.connections.insert(connection) else {
             return Err(io::Error::other("the table of connections is full"));
         };
         let connection = self.connections.get_mut(token).expect("it was just put in");
@@ -185,7 +202,7 @@ impl Listener {
         let mut socket = TcpListener::from_std(socket.into());
         let address = socket.local_addr()?;
         registry.register(&mut socket, Key::Listener(id.0).into(), Interest::READABLE)?;
-        Ok(Self { socket, address, state: State::Waiting, shortage_reported: false })
+        Ok(Self { socket, address, tls: None, state: State::Waiting, shortage_reported: false })
     }
 }
 

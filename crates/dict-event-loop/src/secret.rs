@@ -1,33 +1,19 @@
 //! Tokens: read from files that nobody else can read, and kept off lines that others can listen to.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dict_protocol::link::Link;
 
-/// More than any token has, bytes.
-const LONGEST: u64 = 4_096;
+use crate::private::{self, PrivateError};
 
 /// Why a token cannot be had from a file, or from a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The file cannot be read.
-    #[error("cannot read the token in {}: {error}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// Others can read the file.
-    #[error("others can read the token in {0}: chmod 600 {0}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file cannot be read, or others can read it too.
+    #[error(transparent)]
+    File(#[from] PrivateError),
     /// There is none in it, or more than one.
     #[error("there is no token in {place}: it is one line of letters, digits and signs, without spaces")]
     Text {
@@ -45,15 +31,8 @@ pub enum TokenError {
 ///
 /// If it cannot be read, if others can read it, or if it holds no token.
 pub fn read_token(path: &Path) -> Result<String, TokenError> {
-    let failed = |error| TokenError::Read { path: path.to_owned(), error };
-    let file = File::open(path).map_err(failed)?;
-    // Of the open file: the name may stand for another one by now.
-    if is_open_to_others(&file).map_err(failed)? {
-        return Err(TokenError::Open { path: path.to_owned() });
-    }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).map_err(failed)?;
-    check_token(&text, &path.display().to_string())
+    let text = private::read(path)?;
+    check_token(&String::from_utf8_lossy(&text), &path.display().to_string())
 }
 
 /// A token from a text that may have space around it. `place` says where it is from, for people.
@@ -67,18 +46,6 @@ pub fn check_token(text: &str, place: &str) -> Result<String, TokenError> {
         return Err(TokenError::Text { place: place.to_owned() });
     }
     Ok(token.to_owned())
-}
-
-#[cfg(unix)]
-fn is_open_to_others(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    Ok(file.metadata()?.mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
-fn is_open_to_others(_: &File) -> io::Result<bool> {
-    Ok(false)
 }
 
 /// Whether a token may be sent to whoever was reached by `link`: it is encrypted, or stays on this machine, or the link
@@ -136,6 +103,6 @@ mod tests {
             }
         }
         fs::remove_file(&path).unwrap();
-        assert!(matches!(read_token(&path), Err(TokenError::Read { .. })));
+        assert!(matches!(read_token(&path), Err(TokenError::File(PrivateError::Read { .. }))));
     }
 }

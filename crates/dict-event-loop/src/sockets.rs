@@ -202,7 +202,8 @@ impl Sockets {
     pub(crate) fn settle_closes<A: Application>(&mut self, application: &mut A) {
         while let Some(token) = self.closes.pop_front() {
             if let Some(connection) = self.connections.get(token) {
-                let acknowledged = !matches!(connection.output, Output::Unacknowledged { .. });
+                let acknowledged =
+                    !matches!(connection.output, Output::Unacknowledged { .. }) && !connection.is_behind();
                 let drained = acknowledged && application.output(token).is_empty();
                 self.finish(application, token, drained);
             }
@@ -213,6 +214,9 @@ impl Sockets {
     pub(crate) fn finish<A: Application>(&mut self, application: &mut A, token: Token, drained: bool) {
         let Some(mut connection) = self.connections.remove(token) else { return };
         connection.deregister(&self.registry);
+        if drained && let Err(error) = connection.say_goodbye() {
+            tracing::debug!(peer = %connection.peer, %error, "no goodbye could be said");
+        }
         let reason = connection.reason(drained);
         log_closed(&connection, token, &reason);
         if let Via::Link(link) = connection.via {

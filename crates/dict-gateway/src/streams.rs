@@ -110,7 +110,7 @@ impl Streams {
 
     /// Wishes for connections to a peer.
     pub(crate) fn reach(&mut self, place: u32, address: Address, retry: Retry) {
-        self.wishes.push_back(Wish::Reach { place, address, retry });
+        self.wishes.push_back(Wish::Reach { place, address, retry, tls: None });
     }
 
     pub(crate) fn poll_wish(&mut self) -> Option<Wish> {

@@ -190,7 +190,7 @@ pub struct Frame<'a> {
 #[non_exhaustive]
 pub enum FrameError {
     /// Another start byte.
-    #[error("a frame begins with {START:#04x}, found {found:#04x}")]
+    #[error("a frame begins with {START:#04x}, found {found:#04x}{}", hint(*found))]
     Start {
         /// What stood there.
         found: u8,
@@ -239,6 +239,14 @@ pub enum FrameError {
         /// What stood there.
         found: u8,
     },
+}
+
+/// What somebody may have meant who begins with `found`: the two kinds of TLS record that come first.
+fn hint(found: u8) -> &'static str {
+    match found {
+        0x15 | 0x16 => ": the other end speaks TLS, as dictwires:// does and dictwire:// does not",
+        _ => "",
+    }
 }
 
 /// The length of the frame that begins with `bytes`, once enough of it is there to tell.

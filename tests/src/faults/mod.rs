@@ -49,7 +49,7 @@ mod lengths;
 mod load;
 pub mod oracle;
 mod poison;
-mod proxy;
+pub mod proxy;
 mod silent;
 mod slow;
 mod soak;

@@ -14,7 +14,7 @@ use dict_protocol::packet::{Ack, Packet};
 
 /// Which bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
     /// Those of the one that connected.
     There,
     /// Those of the one that was connected to.
@@ -23,7 +23,7 @@ pub(super) enum Way {
 
 /// How a connection is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
+pub enum Manner {
     /// Everything is passed on as it comes.
     Whole,
     /// One byte a read and a write.
@@ -35,8 +35,9 @@ pub(super) enum Manner {
 }
 
 /// A listener, each of whose connections leads to another address.
-pub(super) struct Proxy {
-    pub(super) address: String,
+pub struct Proxy {
+    /// Where it listens.
+    pub address: String,
     shared: Arc<Shared>,
 }
 
@@ -53,7 +54,12 @@ struct Shared {
 }
 
 impl Proxy {
-    pub(super) fn start(target: &str, usual: Manner) -> Self {
+    /// Starts to listen, for connections to `target` that are treated as `usual`.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no ports left.
+    pub fn start(target: &str, usual: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
         let address = listener.local_addr().expect("it is bound").to_string();
         let shared = Arc::new(Shared {
@@ -72,27 +78,27 @@ impl Proxy {
     }
 
     /// Says how the next connection is to be treated, of which nothing was said yet.
-    pub(super) fn next(&self, manner: Manner) {
+    pub fn next(&self, manner: Manner) {
         lock(&self.shared.next).push_back(manner);
     }
 
     /// How many were cut so far.
-    pub(super) fn cuts(&self) -> u64 {
+    pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::Acquire)
     }
 
     /// Bytes that went this way, of all connections.
-    pub(super) fn passed(&self, way: Way) -> u64 {
+    pub fn passed(&self, way: Way) -> u64 {
         self.shared.passed[way as usize].load(Ordering::Relaxed)
     }
 
     /// From now on nothing is passed on, and no end is told.
-    pub(super) fn fall_silent(&self) {
+    pub fn fall_silent(&self) {
         self.shared.silent.store(true, Ordering::Release);
     }
 
     /// Ends all connections.
-    pub(super) fn cut(&self) {
+    pub fn cut(&self) {
         for stream in lock(&self.shared.streams).drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }

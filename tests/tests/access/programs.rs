@@ -145,7 +145,7 @@ fn each_bad_token_is_one_clear_line() {
         .unwrap();
     fails(&note, 1, "the token is not known here");
     let link = format!("{}?token-file={}", server.hub, server.path("none"));
-    fails(&run("dict-client", &["--hub", &link, "sources"]), 1, "cannot read the token in ");
+    fails(&run("dict-client", &["--hub", &link, "sources"]), 1, "cannot read ");
     // The file that the link names counts.
     fs::write(server.path("empty"), "\n").unwrap();
     private(Path::new(&server.path("empty")), 0o600);

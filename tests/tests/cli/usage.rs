@@ -10,7 +10,7 @@ use dictwire_tests::programs::{run, succeed};
 fn everything_has_help_and_each_program_its_version() {
     for (program, commands) in [
         ("logger", &["show", "state", "export", "info", "verify", "note"][..]),
-        ("dict-server", &["limits"]),
+        ("dict-server", &["keygen", "token", "limits"]),
         (
             "dict-client",
             &[
@@ -34,7 +34,7 @@ fn everything_has_help_and_each_program_its_version() {
 fn every_option_of_a_link_is_in_the_help() {
     for program in ["logger", "dict-server"] {
         let help = succeed(program, &["--help"]);
-        for scheme in ["dictwire", "pytcp", "comms", "comet", "pingpong"] {
+        for scheme in ["dictwire", "dictwires", "pytcp", "comms", "comet", "pingpong"] {
             // An option that no scheme has is answered with those that it has.
             let output = run(program, &["--listen", &format!("{scheme}://a?nonsense=1")]);
             let told = String::from_utf8_lossy(&output.stderr);
@@ -53,7 +53,14 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("logger", &["--listen", "::1:7450"], "IPv6 address in brackets"),
         ("logger", &["--listen", "127.0.0.1:99999"], "a number from 0 to 65535"),
         ("logger", &["--listen", "http://127.0.0.1"], "unknown scheme \"http\""),
-        ("logger", &["--listen", "dictwires://127.0.0.1"], "dictwires:// is not supported yet"),
+        ("logger", &["--listen", "dictwires://127.0.0.1"], "add ?cert=FILE,key=FILE"),
+        ("logger", &["--listen", "127.0.0.1?cert=a,key=b"], "the option cert needs dictwires://"),
+        ("dict-client", &["--hub", "dictwires://127.0.0.1?pin=ab", "sources"], "the 64 hexadecimal digits"),
+        (
+            "dict-server",
+            &["keygen", "--output", "a", "--client", "../b"],
+            "--client \"../b\": a name has letters",
+        ),
         ("logger", &["--listen", "comms://127.0.0.1?type=xml"], "type=xml: write json, string or binary"),
         ("logger", &["--listen", "comet://127.0.0.1?name=a"], "a name is for links to connect to"),
         ("logger", &["--listen", "127.0.0.1:0?prefix=a"], "a prefix is for links to connect to"),

@@ -8,6 +8,6 @@ mod logger;
 mod peers;
 mod refusing;
 mod spool;
-mod support;
+pub(crate) mod support;
 mod watching;
 mod writing;

@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dict_event_loop::Address;
 use dict_event_loop::client::{Builder, Client};
 use dict_event_loop::server::{Server, ServerError, ServerHandle, Settings};
 use dict_protocol::limits::Limits;
@@ -31,7 +30,7 @@ impl Hub {
     }
 
     pub(crate) fn at(address: &str, limits: Limits) -> Self {
-        let listen: Vec<Address> = vec![address.parse().unwrap()];
+        let listen = vec![address.parse().unwrap()];
         Self::run(Server::new(Settings { listen, limits, ..Settings::default() }).unwrap())
     }
 

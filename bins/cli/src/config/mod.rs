@@ -6,7 +6,7 @@
 //!
 //!   ```toml
 //!   timeline = "lab.db"
-//!   listen = ["0.0.0.0:7450", "comms://127.0.0.1:3000?type=json"]
+//!   listen = ["127.0.0.1:7450", "comms://127.0.0.1:3000?type=json"]
 //!   connect = "pytcp://10.0.0.7?source=psu"      # one, or a list
 //!   quiet = true
 //!
@@ -38,7 +38,7 @@ use anyhow::Context as _;
 use dict_protocol::link::Link;
 
 use crate::limits::LimitSetting;
-use crate::links::Given;
+use crate::links::{Given, INSECURE, INSECURE_OLDER};
 use crate::run::UsageError;
 
 /// The options of a program that a file may hold besides `listen` and `connect`.
@@ -50,10 +50,12 @@ pub struct Keys {
 
 impl Keys {
     /// Those of `dict-server`.
-    pub const SERVER: Self = Self { texts: &["access"], flags: &[] };
+    pub const SERVER: Self = Self { texts: &["access"], flags: &[INSECURE, INSECURE_OLDER] };
     /// Those of `logger`.
-    pub const LOGGER: Self =
-        Self { texts: &["timeline", "rotate", "keep", "access"], flags: &["demo", "quiet"] };
+    pub const LOGGER: Self = Self {
+        texts: &["timeline", "rotate", "keep", "access"],
+        flags: &["demo", "quiet", INSECURE, INSECURE_OLDER],
+    };
 }
 
 /// What a file says.

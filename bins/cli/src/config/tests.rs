@@ -67,7 +67,8 @@ fn what_is_wrong_with_toml_is_told_with_its_line() {
     let error = Config::parse(Path::new("hub.toml"), "timeline = \"a\"", Keys::SERVER).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, access, limits"
+        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, access, insecure, insecure-older, \
+         limits"
     );
 }
 

@@ -23,6 +23,7 @@ use crate::application::Retry;
 use crate::event_loop::EventLoop;
 use crate::identity::random_id;
 use crate::secret::read_token;
+use crate::tls::ClientTls;
 
 /// Says who a client is before it connects.
 pub struct Builder {
@@ -168,7 +169,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the link cannot be understood or is no native one, the spool's file cannot be opened, or the operating system has
+    /// If the link cannot be understood or is no native one, its certificates cannot be used, the spool's file cannot be opened, or the operating system has
     /// no descriptors or threads left.
     pub fn start<L>(self, link: L) -> Result<Client, ConnectError>
     where
@@ -184,6 +185,7 @@ impl Builder {
             return Err(ConnectError::Prefix { prefix: prefix.clone() });
         }
         let address = Address::new(link.host(), link.port())?;
+        let tls = ClientTls::of_link(&link).map_err(Arc::new)?;
         let token_file = link.options().token_file.as_ref().map(PathBuf::from).or(self.token_file);
         let credentials = match token_file {
             Some(path) => read_token(&path).map_err(Arc::new)?,
@@ -206,7 +208,7 @@ impl Builder {
             state.inbox.register(callback);
         }
         drop(state);
-        let driving = drive(event_loop, &shared, &link, &address, self.retry)?;
+        let driving = drive(event_loop, &shared, &link, (&address, tls), self.retry)?;
         let dispatching = dispatch_jobs(&shared)?;
         let threads = Mutex::new(Some(Threads { driving, dispatching }));
         Ok(Client { inner: Arc::new(Inner { shared, threads }) })
@@ -218,10 +220,13 @@ fn drive(
     mut event_loop: EventLoop,
     shared: &Arc<Shared>,
     link: &Link,
-    address: &Address,
+    (address, tls): (&Address, Option<ClientTls>),
     retry: Retry,
 ) -> Result<JoinHandle<()>, ConnectError> {
-    let id = event_loop.io().connect(address, retry);
+    let id = match tls {
+        Some(tls) => event_loop.io().connect_encrypted(address, retry, tls),
+        None => event_loop.io().connect(address, retry),
+    };
     let driver = Driver::new(shared.clone(), link.clone(), id, retry == Retry::Always);
     let shared = shared.clone();
     spawn("dictwire", move || {

@@ -11,13 +11,13 @@ use dict_protocol::packet::{Encoded, Status};
 use dict_protocol::time::Instant;
 use dict_protocol::writer::Writer;
 
-use super::ClientClosed;
-use super::error::ConnectError;
 use super::shared::{Shared, Stage, State};
+use super::{ClientClosed, ConnectError};
 use crate::application::{Application, Close, Closed, LinkId, Via};
 use crate::error::LinkError;
 use crate::io::Io;
 use crate::secret::may_send_token;
+use crate::tls;
 use crate::token::Token;
 
 pub(super) struct Driver {
@@ -28,6 +28,8 @@ pub(super) struct Driver {
     /// Why nothing was said to whoever was reached.
     withheld: Option<ConnectError>,
     token: Option<Token>,
+    /// The other end of that connection, or the last one.
+    peer: Option<SocketAddr>,
     /// What is being written, taken out of the session.
     outgoing: Vec<u8>,
     written: usize,
@@ -45,6 +47,7 @@ impl Driver {
             link,
             withheld: None,
             token: None,
+            peer: None,
             outgoing: Vec::new(),
             written: 0,
             reconnects,
@@ -135,6 +138,7 @@ impl Driver {
 impl Application for Driver {
     fn opened(&mut self, io: &mut Io<'_>, token: Token, _via: Via, peer: SocketAddr) {
         self.token = Some(token);
+        self.peer = Some(peer);
         self.outgoing.clear();
         self.written = 0;
         let has_token = !self.shared.lock().session.settings().credentials.is_empty();
@@ -185,6 +189,7 @@ impl Application for Driver {
             return;
         }
         self.token = None;
+        let insecure = insecure(self.peer, &reason);
         let reason = match reason {
             Closed::ByPeer => "the hub closed the connection".to_owned(),
             Closed::Failed(error) => format!("the connection was lost: {error}"),
@@ -194,6 +199,10 @@ impl Application for Driver {
         self.with_session(io, |state| {
             let State { session, inbox, failure, .. } = state;
             session.disconnected(&reason, &mut |event| inbox.take(&event));
+            // TLS knows better why a connection never was what it was to be.
+            if let Some(ConnectError::Refused { code: None, .. }) = inbox.ended {
+                inbox.ended = insecure.or(inbox.ended.take());
+            }
             *failure = withheld.or_else(|| inbox.ended.clone());
             inbox.changed = true;
             state.loop_looks = false;
@@ -230,4 +239,10 @@ impl Application for Driver {
             session.handle_timeout(now, &mut |event| inbox.take(&event));
         });
     }
+}
+
+/// What TLS says of the end of a connection.
+fn insecure(peer: Option<SocketAddr>, reason: &Closed) -> Option<ConnectError> {
+    let Closed::Failed(error) = reason else { return None };
+    Some(ConnectError::Insecure { address: peer?, reason: tls::told(error)?.to_owned() })
 }

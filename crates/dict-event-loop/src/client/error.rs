@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::error::{AddressError, LinkError, LoopError};
 use crate::secret::{TokenError, token_is_withheld};
+use crate::tls::TlsError;
 
 /// Why a client takes no more calls.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,6 +70,9 @@ pub enum ConnectError {
         /// Who was reached.
         peer: SocketAddr,
     },
+    /// The link's certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] Arc<TlsError>),
     /// The spool's file cannot be used.
     #[cfg(feature = "spool")]
     #[error(transparent)]
@@ -82,6 +86,14 @@ pub enum ConnectError {
     /// The hub cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] Arc<LinkError>),
+    /// Somebody was reached, and this end or the other one does not go on with TLS.
+    #[error("no secure connection with {address}: {reason}")]
+    Insecure {
+        /// Who was reached.
+        address: SocketAddr,
+        /// Why.
+        reason: String,
+    },
     /// Somebody was reached, and the connection ended before it was greeted.
     #[error("the hub did not accept this client: {text}")]
     Refused {

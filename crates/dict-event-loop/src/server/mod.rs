@@ -13,6 +13,7 @@
 //! ```
 
 mod exchange;
+mod exposure;
 mod node;
 mod party;
 mod stage;
@@ -21,6 +22,7 @@ mod tests;
 mod wishes;
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +32,7 @@ use dict_protocol::time::Time;
 
 pub use dict_hub::access;
 
+pub use self::exposure::Exposure;
 pub use self::party::{Manner, Origin, Party, StreamId, Wish};
 
 use self::access::Access;
@@ -38,12 +41,21 @@ use self::node::Node;
 use crate::address::Address;
 use crate::application::ListenerId;
 use crate::clock::Clock;
-use crate::error::{ListenError, LoopError};
+use crate::error::{AddressError, ListenError, LoopError};
 use crate::event_loop::EventLoop;
 use crate::identity::random_id;
+use crate::tls::ServerTls;
 use crate::waker::Waker;
 
 /// Who a server is, and where it listens.
+///
+/// A server that others than this machine can reach is closed by default. What counts is the address that is really bound:
+///
+/// | bound to | refused unless |
+/// |---|---|
+/// | loopback | |
+/// | elsewhere, natively | it has TLS, and asks for credentials; or `insecure` |
+/// | elsewhere, by a [party](Server::add_party) | `insecure_older` |
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The hub's name; by default this machine's, and the port of the first listener.
@@ -51,11 +63,38 @@ pub struct Settings {
     /// Which program it is, and its version.
     pub product: String,
     /// Where to listen, natively.
-    pub listen: Vec<Address>,
+    pub listen: Vec<Listen>,
+    /// Whether to listen for strangers natively: off loopback without TLS, or without asking for credentials.
+    pub insecure: bool,
+    /// Whether parties may listen off loopback: the older dialects can do neither.
+    pub insecure_older: bool,
     /// What it takes at most.
     pub limits: Limits,
     /// Who may do what; `None`: everybody everything.
     pub access: Option<Access>,
+}
+
+/// An address to listen on; from an address alone, or its text, without TLS.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The address.
+    pub address: Address,
+    /// What connections are encrypted with, if they are.
+    pub tls: Option<ServerTls>,
+}
+
+impl From<Address> for Listen {
+    fn from(address: Address) -> Self {
+        Self { address, tls: None }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        text.parse::<Address>().map(Self::from)
+    }
 }
 
 /// Why a server could not start, or had to end.
@@ -65,6 +104,9 @@ pub enum ServerError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It would serve strangers, and nobody said that it is to.
+    #[error(transparent)]
+    Exposed(#[from] Exposure),
     /// The operating system's event queue failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
@@ -81,6 +123,7 @@ pub struct Server {
     event_loop: EventLoop,
     node: Node,
     addresses: Vec<SocketAddr>,
+    insecure_older: bool,
     handle: ServerHandle,
 }
 
@@ -115,11 +158,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the limits cannot be, or an address is in use, not this machine's, or not permitted.
+    /// If the limits cannot be, or an address is in use, not this machine's, or not permitted; or if strangers could come in:
+    /// see [`Settings`].
     pub fn new(settings: Settings) -> Result<Self, ServerError> {
         settings.limits.check()?;
         let mut event_loop = EventLoop::new()?;
-        let (listeners, addresses) = listen_on_all(&mut event_loop, &settings.listen)?;
+        let (listeners, addresses) = listen_on_all(&mut event_loop, &settings.listen, |listen, bound| {
+            let asks_credentials = settings.access.is_some();
+            exposure::check(bound, listen.tls.is_some(), asks_credentials, settings.insecure)
+        })?;
         let now = Clock::now();
         let name = settings.name.unwrap_or_else(|| default_name(&addresses));
         let config =
@@ -132,7 +179,7 @@ impl Server {
             node.listens(listener);
         }
         let handle = ServerHandle { stop, access, waker: event_loop.waker() };
-        Ok(Self { event_loop, node, addresses, handle })
+        Ok(Self { event_loop, node, addresses, insecure_older: settings.insecure_older, handle })
     }
 
     /// Where it listens: in the order of [`Settings::listen`], with the ports that the system chose.
@@ -165,13 +212,17 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If an address is in use, not this machine's, or not permitted. Then the party is not added.
+    /// If an address is in use, not this machine's, or not permitted; or if strangers could come in: see [`Settings`]. Then
+    /// the party is not added.
     pub fn add_party(
         &mut self,
         party: Box<dyn Party + Send>,
         listen: &[Address],
     ) -> Result<Vec<SocketAddr>, ServerError> {
-        let (listeners, addresses) = listen_on_all(&mut self.event_loop, listen)?;
+        let listen: Vec<_> = listen.iter().cloned().map(Listen::from).collect();
+        let insecure = self.insecure_older;
+        let (listeners, addresses) =
+            listen_on_all(&mut self.event_loop, &listen, |_, bound| exposure::check_older(bound, insecure))?;
         self.node.add(party, &listeners);
         Ok(addresses)
     }
@@ -189,23 +240,27 @@ impl Server {
     }
 }
 
-/// Listens everywhere or nowhere.
+/// Listens everywhere or nowhere; `check` says of each address whether that may be.
 fn listen_on_all(
     event_loop: &mut EventLoop,
-    addresses: &[Address],
-) -> Result<(Vec<ListenerId>, Vec<SocketAddr>), ListenError> {
+    wanted: &[Listen],
+    check: impl Fn(&Listen, SocketAddr) -> Result<(), Exposure>,
+) -> Result<(Vec<ListenerId>, Vec<SocketAddr>), ServerError> {
     let mut io = event_loop.io();
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
-    for address in addresses {
-        match io.listen(address) {
-            Ok(listening) => {
-                listeners.push(listening.id);
-                bound.push(listening.address);
-            }
-            Err(error) => {
-                listeners.into_iter().for_each(|listener| io.stop_listening(listener));
-                return Err(error);
-            }
+    for listen in wanted {
+        let listened = match &listen.tls {
+            Some(tls) => io.listen_encrypted(&listen.address, tls),
+            None => io.listen(&listen.address),
+        };
+        let checked = listened.map_err(ServerError::from).and_then(|listening| {
+            listeners.push(listening.id);
+            bound.push(listening.address);
+            Ok(check(listen, listening.address)?)
+        });
+        if let Err(error) = checked {
+            listeners.into_iter().for_each(|listener| io.stop_listening(listener));
+            return Err(error);
         }
     }
     Ok((listeners, bound))

@@ -16,6 +16,7 @@ use super::wishes::{Joining, Reaching};
 use crate::application::{Application, Close, Closed, LinkId, ListenerId, Retry, Via};
 use crate::error::LinkError;
 use crate::io::Io;
+use crate::tls::PeerCertificate;
 use crate::token::Token;
 
 /// Whose bytes travel on a socket.
@@ -169,6 +170,12 @@ impl Application for Node {
                 }
                 self.opened_for_party(io, token, guest, Origin::Link(place), peer);
             }
+        }
+    }
+
+    fn secured(&mut self, _: &mut Io<'_>, token: Token, peer: PeerCertificate) {
+        if let Some(&Owner::Hub(id)) = self.owners.get(&token) {
+            self.hub.certified(id, peer.names);
         }
     }
 

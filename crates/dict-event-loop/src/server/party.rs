@@ -6,6 +6,7 @@ use dict_protocol::time::{Instant, Now};
 
 use crate::address::Address;
 use crate::application::{Close, Retry};
+use crate::tls::ClientTls;
 
 /// A stream of bytes between a [`Party`] and somebody else. Never given twice by one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,8 @@ pub enum Wish {
         address: Address,
         /// Whether it is tried again.
         retry: Retry,
+        /// What it is encrypted with, if it is.
+        tls: Option<ClientTls>,
     },
 }
 

@@ -34,8 +34,11 @@ impl Node {
                     let at = io.now().instant + after;
                     self.joins.push(Joining { at, guest, place, address, identity });
                 }
-                Wish::Reach { place, address, retry } => {
-                    let link = io.connect(&address, retry);
+                Wish::Reach { place, address, retry, tls } => {
+                    let link = match tls {
+                        Some(tls) => io.connect_encrypted(&address, retry, tls),
+                        None => io.connect(&address, retry),
+                    };
                     self.links.insert(link, Reaching { guest, place, retry });
                 }
             }

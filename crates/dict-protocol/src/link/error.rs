@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 
-use crate::dialect::Dialect;
 use crate::name::NameError;
 
 /// Why a text is no link.
@@ -12,15 +11,9 @@ pub enum LinkError {
     /// The scheme is not known.
     #[error(
         "unknown scheme {scheme:?}: write pytcp://, comms://, comet:// or pingpong:// for an older dialect, \
-         and dictwire://host:port, or host:port alone, for the native protocol"
+         and dictwire://host:port, host:port alone, or encrypted dictwires://host:port for the native protocol"
     )]
     Scheme {
-        /// What was given.
-        scheme: String,
-    },
-    /// The scheme is one that a later version understands.
-    #[error("{scheme}:// is not supported yet: write dictwire://, which is not encrypted")]
-    NotYet {
         /// What was given.
         scheme: String,
     },
@@ -40,12 +33,12 @@ pub enum LinkError {
         port: String,
     },
     /// An option is not the dialect's, or has no value.
-    #[error("unknown option {option:?}: {}:// has {known}", .dialect.scheme())]
+    #[error("unknown option {option:?}: {scheme}:// has {known}")]
     Option {
         /// What was given.
         option: String,
-        /// The dialect.
-        dialect: Dialect,
+        /// The link's scheme.
+        scheme: &'static str,
         /// What could have been.
         known: &'static str,
     },
@@ -82,5 +75,15 @@ pub enum LinkError {
         option: &'static str,
         /// What it needs.
         needs: &'static str,
+    },
+    /// Two options that contradict each other.
+    #[error("the options {option} and {other} cannot both be given: {why}")]
+    Excludes {
+        /// The one.
+        option: &'static str,
+        /// The other.
+        other: &'static str,
+        /// What each of them would mean.
+        why: &'static str,
     },
 }

@@ -4,6 +4,7 @@ mod error;
 mod options;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
@@ -13,6 +14,7 @@ use core::str::FromStr;
 
 pub use error::LinkError;
 pub use options::{Apply, Options};
+pub use tls::{Pin, Tls};
 
 use crate::dialect::Dialect;
 
@@ -20,7 +22,7 @@ use crate::dialect::Dialect;
 ///
 /// | part | if it is left out |
 /// |---|---|
-/// | scheme: `dictwire://`, `pytcp://`, `comms://`, `comet://`, `pingpong://` | the native protocol, `dictwire` |
+/// | scheme: `dictwire://`, encrypted `dictwires://`, `pytcp://`, `comms://`, `comet://`, `pingpong://` | `dictwire` |
 /// | host: a name, an IPv4 address, an IPv6 address in brackets | an error |
 /// | port, 0 to let the system choose one to listen on | the dialect's [own](Dialect::default_port) |
 /// | options after `?`, separated by `&` or `,` | their defaults |
@@ -36,6 +38,8 @@ use crate::dialect::Dialect;
 /// assert_eq!((link.host(), link.port(), &*link.options().prefix), ("lab-pc", 7451, "lab2/"));
 /// let link: Link = "[::1]".parse()?;
 /// assert_eq!(link.to_string(), "[::1]:7450");
+/// let link: Link = "dictwires://lab-pc?ca=lab/ca.pem".parse()?;
+/// assert_eq!((link.is_encrypted(), link.options().tls.ca.as_deref()), (true, Some("lab/ca.pem")));
 /// let link: Link = "pytcp://127.0.0.1?source=bench1/psu".parse()?;
 /// assert_eq!((link.dialect(), link.port()), (Dialect::PyTcp, 12_345));
 /// # Ok::<(), dict_protocol::link::LinkError>(())
@@ -43,6 +47,7 @@ use crate::dialect::Dialect;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Link {
     dialect: Dialect,
+    encrypted: bool,
     host: String,
     port: u16,
     options: Options,
@@ -52,7 +57,8 @@ impl Link {
     /// The port of the native protocol.
     pub const PORT: u16 = 7450;
 
-    /// A link from its parts. An IPv6 address stands in brackets; options are names and values, as they are meant.
+    /// A link from its parts, not encrypted. An IPv6 address stands in brackets; options are names and values, as they are
+    /// meant.
     ///
     /// # Errors
     ///
@@ -63,8 +69,18 @@ impl Link {
         port: u16,
         options: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
     ) -> Result<Self, LinkError> {
+        Self::with(Scheme { dialect, encrypted: false }, host, port, options)
+    }
+
+    fn with<'a>(
+        scheme: Scheme,
+        host: &str,
+        port: u16,
+        options: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
+    ) -> Result<Self, LinkError> {
+        let Scheme { dialect, encrypted } = scheme;
         let host = bare_host(host)?.to_owned();
-        Ok(Self { dialect, host, port, options: Options::read(dialect, options)? })
+        Ok(Self { dialect, encrypted, host, port, options: Options::read(scheme, options)? })
     }
 
     /// What is spoken.
@@ -72,9 +88,9 @@ impl Link {
         self.dialect
     }
 
-    /// Whether what travels is encrypted. No scheme says so yet.
+    /// Whether what is spoken travels in TLS: `dictwires://`.
     pub const fn is_encrypted(&self) -> bool {
-        false
+        self.encrypted
     }
 
     /// The host, an IPv6 address without its brackets.
@@ -98,6 +114,7 @@ impl Default for Link {
     fn default() -> Self {
         Self {
             dialect: Dialect::Native,
+            encrypted: false,
             host: "127.0.0.1".to_owned(),
             port: Self::PORT,
             options: Options::default(),
@@ -109,15 +126,15 @@ impl FromStr for Link {
     type Err = LinkError;
 
     fn from_str(text: &str) -> Result<Self, LinkError> {
-        let (dialect, rest) = match text.split_once("://") {
-            Some((scheme, rest)) => (dialect(scheme)?, rest),
-            None => (Dialect::Native, text),
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Scheme::read(scheme)?, rest),
+            None => (Scheme { dialect: Dialect::Native, encrypted: false }, text),
         };
         let (address, options) = rest.split_once('?').unwrap_or((rest, ""));
         let address = address.strip_suffix('/').unwrap_or(address);
         let (host, port) = split_port(address)?;
-        let options = options::split(dialect, options)?;
-        Self::new(dialect, host, port.unwrap_or(dialect.default_port()), options)
+        let options = options::split(scheme, options)?;
+        Self::with(scheme, host, port.unwrap_or(scheme.dialect.default_port()), options)
     }
 }
 
@@ -140,9 +157,9 @@ impl TryFrom<&String> for Link {
 impl fmt::Display for Link {
     /// Writes what parses to the same link, without what is the default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dialect, host, port, options } = self;
-        if *dialect != Dialect::Native {
-            write!(f, "{}://", dialect.scheme())?;
+        let Self { dialect, encrypted, host, port, options } = self;
+        if *encrypted || *dialect != Dialect::Native {
+            write!(f, "{}://", Scheme { dialect: *dialect, encrypted: *encrypted }.text())?;
         }
         if host.contains(':') {
             write!(f, "[{host}]:{port}")?;
@@ -153,16 +170,30 @@ impl fmt::Display for Link {
     }
 }
 
-/// The native protocol, encrypted: its meaning is settled, and no version understands it yet.
+/// The native protocol, encrypted.
 const ENCRYPTED: &str = "dictwires";
 
-fn dialect(scheme: &str) -> Result<Dialect, LinkError> {
-    if scheme.eq_ignore_ascii_case(ENCRYPTED) {
-        return Err(LinkError::NotYet { scheme: scheme.to_owned() });
+/// What stands before `://`.
+#[derive(Clone, Copy)]
+struct Scheme {
+    dialect: Dialect,
+    encrypted: bool,
+}
+
+impl Scheme {
+    const fn text(self) -> &'static str {
+        if self.encrypted { ENCRYPTED } else { self.dialect.scheme() }
     }
-    let mut dialects = Dialect::ALL.into_iter();
-    let dialect = dialects.find(|dialect| scheme.eq_ignore_ascii_case(dialect.scheme()));
-    dialect.ok_or_else(|| LinkError::Scheme { scheme: scheme.to_owned() })
+
+    fn read(text: &str) -> Result<Self, LinkError> {
+        if text.eq_ignore_ascii_case(ENCRYPTED) {
+            return Ok(Self { dialect: Dialect::Native, encrypted: true });
+        }
+        let mut dialects = Dialect::ALL.into_iter();
+        let dialect = dialects.find(|dialect| text.eq_ignore_ascii_case(dialect.scheme()));
+        let dialect = dialect.ok_or_else(|| LinkError::Scheme { scheme: text.to_owned() })?;
+        Ok(Self { dialect, encrypted: false })
+    }
 }
 
 fn split_port(address: &str) -> Result<(&str, Option<u16>), LinkError> {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::LinkError;
+use super::{LinkError, Scheme, Tls};
 use crate::dialect::{Dialect, comms};
 use crate::limits::Limits;
 use crate::name::{self, NameError};
@@ -19,6 +19,7 @@ use crate::pattern::Pattern;
 /// | native | `prefix=TEXT` | put before the names of sources that come, so that two hubs' do not meet | nothing |
 /// | | `token-file=FILE` | to connect: the file that holds the token that says who this program is | none |
 /// | | `insecure-token=true`, `false` | whether a token is sent where it is not encrypted and others could read it | `false` |
+/// | `dictwires` | `ca=FILE`, `cert=FILE`, `key=FILE`, `pin=SHA256`, `server=NAME` | see [`Tls`] | |
 /// | all older ones | `identity=NAME` | as whom the link acts where there are rules of access | the dialect's name |
 /// | pytcp | `source=NAME` | the source that is served, or that a server's dictionary becomes | all; by host |
 /// | comms | `type=json`, `string`, `binary` | what comes in | `json` |
@@ -43,6 +44,8 @@ pub struct Options {
     pub insecure_token: bool,
     /// As whom the link acts at its hub, where there are rules of access (older dialects).
     pub identity: Option<String>,
+    /// Whom this end trusts, and what it shows (native, encrypted).
+    pub tls: Tls,
     /// The source that the link is about.
     pub source: Option<String>,
     /// How dictionaries feed `source` (comms).
@@ -75,9 +78,10 @@ impl Options {
 
     /// The options of a link, from names and values.
     pub(super) fn read<'a>(
-        dialect: Dialect,
+        scheme: Scheme,
         pairs: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
     ) -> Result<Self, LinkError> {
+        let Scheme { dialect, encrypted } = scheme;
         let mut options = Self::default();
         let (mut send, mut apply) = (None, None);
         for (key, value) in pairs {
@@ -91,6 +95,7 @@ impl Options {
                 (Dialect::PyTcp | Dialect::Comms | Dialect::Comet | Dialect::PingPong, "identity") => {
                     options.identity = Some(name("identity", value)?);
                 }
+                (Dialect::Native, key) if options.tls.set(encrypted, key, value)? => {}
                 (Dialect::PyTcp | Dialect::Comms | Dialect::PingPong, "source") => {
                     options.source = Some(name("source", value)?);
                 }
@@ -102,9 +107,10 @@ impl Options {
                 (Dialect::Comms, "watch") => options.watch = Some(pattern(value)?),
                 (Dialect::Comet, "name") => options.name = Some(name("name", value)?),
                 (Dialect::Comet, "timeout") => options.timeout = seconds(value)?,
-                _ => return Err(unknown(dialect, key)),
+                _ => return Err(unknown(scheme, key)),
             }
         }
+        options.tls.check()?;
         options.comms.outgoing = send.unwrap_or(options.comms.incoming);
         if apply.is_some() && options.source.is_none() {
             return Err(LinkError::Needs { option: "as", needs: "source=NAME" });
@@ -121,7 +127,7 @@ impl Options {
 
     /// Writes `?` and the options that are not the defaults, if there are any.
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prefix, source, apply, relay, watch, comms, name, timeout, .. } = self;
+        let Self { prefix, tls, source, apply, relay, watch, comms, name, timeout, .. } = self;
         let Self { token_file, insecure_token, identity, .. } = self;
         let default = comms::Settings::default();
         let seconds = || timeout.as_secs_f64().to_string();
@@ -129,6 +135,11 @@ impl Options {
             ("prefix", (!prefix.is_empty()).then(|| prefix.clone())),
             ("token-file", token_file.clone()),
             ("insecure-token", insecure_token.then(|| "true".to_owned())),
+            ("ca", tls.ca.clone()),
+            ("cert", tls.cert.clone()),
+            ("key", tls.key.clone()),
+            ("pin", tls.pin.as_ref().map(ToString::to_string)),
+            ("server", tls.server.clone()),
             ("type", (comms.incoming != default.incoming).then(|| comms.incoming.to_string())),
             ("send", (comms.outgoing != comms.incoming).then(|| comms.outgoing.to_string())),
             ("order", (comms.order != default.order).then(|| comms.order.to_string())),
@@ -157,6 +168,7 @@ impl Default for Options {
             token_file: None,
             insecure_token: false,
             identity: None,
+            tls: Tls::default(),
             source: None,
             apply: Apply::State,
             relay: false,
@@ -169,18 +181,22 @@ impl Default for Options {
 }
 
 /// What follows the `?`, as names and values.
-pub(super) fn split(dialect: Dialect, text: &str) -> Result<Vec<(&str, Cow<'_, str>)>, LinkError> {
+pub(super) fn split(scheme: Scheme, text: &str) -> Result<Vec<(&str, Cow<'_, str>)>, LinkError> {
     text.split(['&', ','])
         .filter(|option| !option.is_empty())
         .map(|option| {
-            let (key, value) = option.split_once('=').ok_or_else(|| unknown(dialect, option))?;
+            let (key, value) = option.split_once('=').ok_or_else(|| unknown(scheme, option))?;
             Ok((key, decode(value)?))
         })
         .collect()
 }
 
-fn unknown(dialect: Dialect, option: &str) -> LinkError {
-    let known = match dialect {
+fn unknown(scheme: Scheme, option: &str) -> LinkError {
+    let known = match scheme.dialect {
+        Dialect::Native if scheme.encrypted => {
+            "prefix=TEXT, token-file=FILE, insecure-token=true|false, ca=FILE, cert=FILE, key=FILE, pin=SHA256, \
+             server=NAME"
+        }
         Dialect::Native => "prefix=TEXT, token-file=FILE, insecure-token=true|false",
         Dialect::PyTcp | Dialect::PingPong => "source=NAME, identity=NAME",
         Dialect::Comms => {
@@ -189,7 +205,7 @@ fn unknown(dialect: Dialect, option: &str) -> LinkError {
         }
         Dialect::Comet => "name=NAME, timeout=SECONDS, identity=NAME",
     };
-    LinkError::Option { option: option.to_owned(), dialect, known }
+    LinkError::Option { option: option.to_owned(), scheme: scheme.text(), known }
 }
 
 /// A value with its `%` and digits as the bytes that they stand for.
@@ -279,6 +295,6 @@ fn seconds(value: &str) -> Result<Duration, LinkError> {
         .ok_or_else(|| bad("timeout", value, "a number of seconds, more than 0 and at most an hour"))
 }
 
-fn bad(option: &'static str, value: &str, allowed: &'static str) -> LinkError {
+pub(super) fn bad(option: &'static str, value: &str, allowed: &'static str) -> LinkError {
     LinkError::Value { option, value: value.to_owned(), allowed }
 }

@@ -73,6 +73,39 @@ fn what_people_write() {
 }
 
 #[test]
+fn encrypted_links() {
+    let pin = "00112233445566778899AABBccddeeff".repeat(2);
+    let with_colons = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:".repeat(2);
+    let with_colons = with_colons.trim_end_matches(':');
+    for (text, printed) in [
+        ("dictwires://a", "dictwires://a:7450"),
+        ("DICTWIRES://[::1]:0", "dictwires://[::1]:0"),
+        ("dictwires://a?prefix=b/", "dictwires://a:7450?prefix=b/"),
+        ("dictwires://a?server=b&ca=c/d.pem", "dictwires://a:7450?ca=c/d.pem&server=b"),
+        ("dictwires://a?key=b%2Cc,cert=d", "dictwires://a:7450?cert=d&key=b%2Cc"),
+        (
+            &alloc::format!("dictwires://a?pin={with_colons}"),
+            &alloc::format!("dictwires://a:7450?pin={}", pin.to_lowercase()),
+        ),
+    ] {
+        let link: Link = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!((link.is_encrypted(), link.dialect()), (true, Dialect::Native), "{text}");
+        assert_eq!(link.to_string(), printed);
+        assert_eq!(printed.parse(), Ok(link), "{text}");
+    }
+    assert_ne!("dictwires://a".parse::<Link>(), "dictwire://a".parse());
+    for (other, value) in [("ca", "a"), ("server", "b")] {
+        let text = alloc::format!("dictwires://a?pin={pin}&{other}={value}");
+        let refused = text.parse::<Link>().unwrap_err();
+        assert!(matches!(refused, LinkError::Excludes { option: "pin", other: told, .. } if told == other));
+    }
+    for bad in [&pin[1..], &alloc::format!("{pin}0"), &alloc::format!("+{}", &pin[1..])] {
+        let refused = alloc::format!("dictwires://a?pin={bad}").parse::<Link>().unwrap_err();
+        assert!(matches!(refused, LinkError::Value { option: "pin", .. }), "{refused}");
+    }
+}
+
+#[test]
 fn what_the_options_mean() {
     assert_eq!(options("a?prefix=lab2/"), Options { prefix: "lab2/".to_owned(), ..Options::default() });
     let source = Some("bench1/psu".to_owned());
@@ -136,7 +169,7 @@ fn what_is_refused() {
         ("comet://host:65536", port("65536")),
         ("http://host", LinkError::Scheme { scheme: "http".to_owned() }),
         ("native://host", LinkError::Scheme { scheme: "native".to_owned() }),
-        ("dictwires://host", LinkError::NotYet { scheme: "dictwires".to_owned() }),
+        ("https://host", LinkError::Scheme { scheme: "https".to_owned() }),
     ] {
         assert_eq!(text.parse::<Link>(), Err(error), "{text}");
     }
@@ -146,6 +179,14 @@ fn what_is_refused() {
 fn options_that_are_refused_say_what_may_be() {
     for (text, told) in [
         ("host?prefx=a", "unknown option \"prefx\": dictwire:// has prefix=TEXT"),
+        ("dictwires://host?name=a", "unknown option \"name\": dictwires:// has prefix=TEXT, ca=FILE,"),
+        ("host?ca=a", "the option ca needs dictwires://, the encrypted protocol"),
+        ("host?pin=0", "the option pin needs dictwires://, the encrypted protocol"),
+        ("pytcp://host?ca=a", "unknown option \"ca\": pytcp:// has source=NAME"),
+        ("dictwires://host?cert=a", "the option cert needs key=FILE, its private key"),
+        ("dictwires://host?key=a", "the option key needs cert=FILE, its certificate"),
+        ("dictwires://host?ca=", "ca=: write a name"),
+        ("dictwires://host?pin=12", "pin=12: write the 64 hexadecimal digits of the certificate's SHA-256"),
         ("host?source=a", "unknown option \"source\": dictwire:// has prefix=TEXT"),
         ("host?prefix", "unknown option \"prefix\": dictwire:// has prefix=TEXT"),
         ("pytcp://host?type=json", "unknown option \"type\": pytcp:// has source=NAME"),

@@ -42,7 +42,7 @@ fn a_server_that_stops_hears_all_its_parties_and_lets_nobody_new_in() {
     // It owes something, also to somebody whom it has yet to reach.
     let far = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let reached = far.local_addr().unwrap();
-    owing.wish(Wish::Reach { place: 5, address: reached.into(), retry: Retry::Never });
+    owing.wish(Wish::Reach { place: 5, address: reached.into(), retry: Retry::Never, tls: None });
     owing.pull(move |puppet| puppet.send(stream, b"the last"));
     let (mut accepted, _) = far.accept().unwrap();
     // Child processes that other tests are just starting may hold copies of the listener for a moment.

@@ -132,7 +132,7 @@ fn a_link_on_demand_is_made_once() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
     let (running, strings) = alone();
-    let reach = |place| Wish::Reach { place, address: address.into(), retry: Retry::Never };
+    let reach = |place| Wish::Reach { place, address: address.into(), retry: Retry::Never, tls: None };
     for place in 3..6 {
         strings.wish(reach(place));
         let (mut accepted, _) = server.accept().unwrap();
@@ -163,7 +163,7 @@ fn a_permanent_link_comes_again() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
     let (running, strings) = alone();
-    strings.wish(Wish::Reach { place: 2, address: address.into(), retry: Retry::Always });
+    strings.wish(Wish::Reach { place: 2, address: address.into(), retry: Retry::Always, tls: None });
     let mut streams: Vec<StreamId> = Vec::new();
     for _ in 0..3 {
         drop(server.accept().unwrap());
