@@ -90,7 +90,7 @@ mod tests {
         use std::fs::{self, Permissions};
         use std::os::unix::fs::PermissionsExt as _;
         let path = std::env::temp_dir().join(format!("dictwire-token-{}", std::process::id()));
-        fs::write(&path, "secret-token\n").unwrap();
+        fs::write(&path, "0123456789\n").unwrap();
         for (mode, permitted) in
             [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)]
         {
@@ -99,7 +99,7 @@ mod tests {
             assert_eq!(read.is_ok(), permitted, "{mode:o}");
             if let Err(error) = read {
                 let text = error.to_string();
-                assert!(text.contains("chmod 600") && !text.contains("secret"), "{text}");
+                assert!(text.contains("chmod 600") && !text.contains("0123456789"), "{text}");
             }
         }
         fs::remove_file(&path).unwrap();

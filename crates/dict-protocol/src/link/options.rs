@@ -18,7 +18,7 @@ use crate::pattern::Pattern;
 /// |---|---|---|---|
 /// | native | `prefix=TEXT` | put before the names of sources that come, so that two hubs' do not meet | nothing |
 /// | | `token-file=FILE` | to connect: the file that holds the token that says who this program is | none |
-/// | | `insecure-token=true`, `false` | whether a token is sent where it is not encrypted and others could read it | `false` |
+/// | `dictwire` | `insecure-token=true`, `false` | whether a token is sent though others could read it | `false` |
 /// | `dictwires` | `ca=FILE`, `cert=FILE`, `key=FILE`, `pin=SHA256`, `server=NAME` | see [`Tls`] | |
 /// | all older ones | `identity=NAME` | as whom the link acts where there are rules of access | the dialect's name |
 /// | pytcp | `source=NAME` | the source that is served, or that a server's dictionary becomes | all; by host |
@@ -89,7 +89,7 @@ impl Options {
             match (dialect, key) {
                 (Dialect::Native, "prefix") => options.prefix = prefix("prefix", value)?.to_owned(),
                 (Dialect::Native, "token-file") => options.token_file = Some(file("token-file", value)?),
-                (Dialect::Native, "insecure-token") => {
+                (Dialect::Native, "insecure-token") if !encrypted => {
                     options.insecure_token = boolean("insecure-token", value)?;
                 }
                 (Dialect::PyTcp | Dialect::Comms | Dialect::Comet | Dialect::PingPong, "identity") => {
@@ -194,8 +194,7 @@ pub(super) fn split(scheme: Scheme, text: &str) -> Result<Vec<(&str, Cow<'_, str
 fn unknown(scheme: Scheme, option: &str) -> LinkError {
     let known = match scheme.dialect {
         Dialect::Native if scheme.encrypted => {
-            "prefix=TEXT, token-file=FILE, insecure-token=true|false, ca=FILE, cert=FILE, key=FILE, pin=SHA256, \
-             server=NAME"
+            "prefix=TEXT, token-file=FILE, ca=FILE, cert=FILE, key=FILE, pin=SHA256, server=NAME"
         }
         Dialect::Native => "prefix=TEXT, token-file=FILE, insecure-token=true|false",
         Dialect::PyTcp | Dialect::PingPong => "source=NAME, identity=NAME",

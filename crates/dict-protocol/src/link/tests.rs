@@ -179,7 +179,7 @@ fn what_is_refused() {
 fn options_that_are_refused_say_what_may_be() {
     for (text, told) in [
         ("host?prefx=a", "unknown option \"prefx\": dictwire:// has prefix=TEXT"),
-        ("dictwires://host?name=a", "unknown option \"name\": dictwires:// has prefix=TEXT, ca=FILE,"),
+        ("dictwires://host?name=a", "unknown option \"name\": dictwires:// has prefix=TEXT, token-file=FILE, ca=FILE,"),
         ("host?ca=a", "the option ca needs dictwires://, the encrypted protocol"),
         ("host?pin=0", "the option pin needs dictwires://, the encrypted protocol"),
         ("pytcp://host?ca=a", "unknown option \"ca\": pytcp:// has source=NAME"),
@@ -209,6 +209,7 @@ fn options_that_are_refused_say_what_may_be() {
         ("host?prefix=", "prefix=: a name cannot be empty"),
         ("host?token-file=", "token-file=: write the path of a file"),
         ("host?insecure-token=yes", "insecure-token=yes: write true or false"),
+        ("dictwires://host?insecure-token=true", "unknown option \"insecure-token\": dictwires:// has "),
         ("host?identity=a", "unknown option \"identity\": dictwire:// has "),
         ("comet://host?identity=$local", "identity=$local: names that begin with '$' are the hub's own"),
         ("comet://host?token-file=a", "unknown option \"token-file\": comet:// has "),
