@@ -96,8 +96,11 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// A recording of the hub of this process, and of those at the `remote` links.
+    ///
+    /// That hub `goes_on` where it stopped if the timeline holds all of its last run.
     pub(crate) fn new(
         mut recorder: Recorder,
+        goes_on: bool,
         settings: &Settings,
         remote: &[Remote],
         committer: SharedCommitter,
@@ -121,7 +124,11 @@ impl Recording {
             unreachable: false,
             refused: String::new(),
         };
-        let links = iter::once(link(None)).chain(remote.iter().map(|remote| link(Some(remote)))).collect();
+        let links: Vec<_> =
+            iter::once(link(None)).chain(remote.iter().map(|remote| link(Some(remote)))).collect();
+        if goes_on {
+            recorder.goes_on(links[LOCAL as usize].index);
+        }
         Self {
             recorder,
             links,

@@ -13,6 +13,7 @@ use dict_event_loop::tls::ClientTls;
 use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
+use dict_protocol::record::Position;
 use dict_protocol::recorder::Recorder;
 use dict_protocol::session;
 use dict_timeline::{CommitOptions, Committer, Timeline};
@@ -71,7 +72,9 @@ impl Logger {
             ..Settings::default()
         };
         let mut server = Server::new(settings)?;
-        let recorder = Recorder::new(&limits, timeline.positions()?);
+        let positions = timeline.positions()?;
+        let goes_on = ended(&positions, &format!("$hub/{}", server.name()));
+        let recorder = Recorder::new(&limits, positions);
         let waker = server.waker();
         let committer = Committer::start(timeline, CommitOptions::default(), move || waker.wake())?;
         let committer: SharedCommitter = Arc::new(Mutex::new(Some(committer)));
@@ -82,7 +85,7 @@ impl Logger {
             client_id: dict_event_loop::random_id(),
             limits,
         };
-        let recording = Recording::new(recorder, &client, remotes, committer.clone());
+        let recording = Recording::new(recorder, goes_on, &client, remotes, committer.clone());
         server.add_party(Box::new(recording), &[])?;
         Ok(Self { server, committer })
     }
@@ -117,4 +120,10 @@ impl Logger {
         }
         Ok(served?)
     }
+}
+
+/// Whether the last life of a source that a timeline holds came to its End.
+fn ended(positions: &[Position], source: &str) -> bool {
+    let lives = positions.iter().filter(|position| position.source == source && position.sequence > 0);
+    lives.max_by_key(|position| position.epoch).is_some_and(|last| last.ended)
 }

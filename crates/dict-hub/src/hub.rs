@@ -329,8 +329,17 @@ impl Hub {
         self.peers.len()
     }
 
-    /// Ends the hub's own source, so that a logger knows that nothing of this run is missing. Connections stay, so that
-    /// loggers can take it and acknowledge; then call [`Hub::bye`].
+    /// Whether each logger that is connected was sent something of every source that has any update, so that what it holds
+    /// shows whether more was to come.
+    pub fn is_told(&self) -> bool {
+        self.sources.iter().all(|source| {
+            let shows = |position| position > 0 || source.newest == 0;
+            source.followers.iter().all(|follower| follower.position.is_some_and(shows))
+        })
+    }
+
+    /// Ends the hub's own source, so that a logger knows that nothing of this run is missing: once [`Hub::is_told`].
+    /// Connections stay, so that loggers can take it and acknowledge; then call [`Hub::bye`].
     pub fn end_journal(&mut self, now: Now) {
         self.settle(now);
         self.journal.end(now.time);

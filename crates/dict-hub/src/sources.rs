@@ -233,6 +233,10 @@ impl Sources {
         page.sources[index % PAGE].as_deref_mut()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.pages.iter().flatten().flat_map(|page| page.sources.iter().flatten()).map(|source| &**source)
+    }
+
     pub(crate) fn peek(&self, id: SourceId) -> Option<&Source> {
         let index = (id as usize).checked_sub(1)?;
         let page = self.pages.get(index / PAGE)?.as_ref()?;

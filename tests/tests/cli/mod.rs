@@ -8,6 +8,7 @@ mod limits;
 mod older;
 mod publishing;
 mod reading;
+mod restarting;
 mod retention;
 mod spool;
 mod trouble;

@@ -63,6 +63,8 @@ pub(super) struct Node {
     pub(super) listeners: HashMap<ListenerId, Host>,
     next_stream: u64,
     pub(super) stage: Stage,
+    /// The hub has said its last word.
+    pub(super) journal_ended: bool,
     pub(super) stop: Arc<AtomicBool>,
     access: NewAccess,
     pub(super) failure: Option<String>,
@@ -83,6 +85,7 @@ impl Node {
             listeners: HashMap::new(),
             next_stream: 0,
             stage: Stage::Running,
+            journal_ended: false,
             stop,
             access,
             failure: None,

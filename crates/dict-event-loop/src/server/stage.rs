@@ -51,14 +51,18 @@ impl Node {
                 io.pause_reading(token);
             }
         }
-        self.hub.end_journal(now);
         self.stage = Stage::Finishing(now.instant + PATIENCE);
         io.again();
     }
 
     fn finish(&mut self, io: &mut Io<'_>, deadline: Instant) {
         let now = io.now();
-        let finished = self.parties_finished(now) && self.hub.is_journal_logged();
+        // What parties still say comes before the hub's last word; and only a run that is known in full has one.
+        let mut finished = self.parties_finished(now) && self.hub.is_told();
+        if finished && !std::mem::replace(&mut self.journal_ended, true) {
+            self.hub.end_journal(now);
+        }
+        finished &= self.hub.is_journal_logged();
         if finished || now.instant >= deadline {
             self.stage = Stage::Stopped;
             self.hub.bye(now, "the hub is stopping");

@@ -86,6 +86,8 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Link {
     prefix: String,
+    /// Its hub goes on where it stopped: see [`Recorder::goes_on`].
+    goes_on: bool,
     /// Where it leads, while it is open.
     hub: Option<HubIndex>,
     /// What was declared on this connection, by the hub's number.
@@ -175,12 +177,20 @@ impl Recorder {
     pub fn add_link(&mut self, prefix: &str) -> LinkIndex {
         self.links.push(Link {
             prefix: prefix.into(),
+            goes_on: false,
             hub: None,
             declared: HashMap::new(),
             refused: Vec::new(),
             due: VecDeque::new(),
         });
         LinkIndex(self.links.len() - 1)
+    }
+
+    /// Says that a link leads to a hub that has run with this timeline alone, and that the timeline holds all that its last
+    /// run took in: of whom that run or an earlier one saw, nothing is missing before who comes now. Each hub says as much
+    /// by the End of its own source.
+    pub fn goes_on(&mut self, link: LinkIndex) {
+        self.links[link.0].goes_on = true;
     }
 
     /// A link was greeted by the hub of that name.
@@ -222,7 +232,8 @@ impl Recorder {
         this.refused.retain(|refused| refused.id != source.id);
         let prefix = if source.name.starts_with('$') { "" } else { &this.prefix };
         let name = [prefix, source.name].concat();
-        let (id, epoch, previous, online) = (source.id, source.epoch, source.previous, source.online);
+        let (id, epoch, online) = (source.id, source.epoch, source.online);
+        let previous = self.previous(link, source, &name);
         let declared = Refused { id, name, epoch, previous, online };
         if let Some(taken) = self.taken(&declared.name, link) {
             self.links[link.0].refused.push(declared);
@@ -237,7 +248,8 @@ impl Recorder {
         let known = self.links[link.0].declared.get_mut(&source.id).expect("it is known");
         let was_online = core::mem::replace(&mut known.online, source.online);
         let (epoch, counted) = (known.epoch, was_online && known.standing != Standing::Refused);
-        self.sources.declare(epoch, link, source.id, source.previous);
+        let previous = self.previous(link, source, self.sources.name(epoch));
+        self.sources.declare(epoch, link, source.id, previous);
         if counted && !source.online {
             self.sources.went_offline(epoch, link);
             self.admit_refused();
@@ -250,6 +262,16 @@ impl Recorder {
             self.tell_again(link, source.id);
         }
         Ok(())
+    }
+
+    /// The epoch before a declared one: what its hub says, which knows nothing of its own earlier runs.
+    fn previous(&self, link: LinkIndex, source: &Source<'_>, name: &str) -> u64 {
+        let held = if self.links[link.0].goes_on && !source.replay {
+            self.sources.held_below(name, source.epoch)
+        } else {
+            0
+        };
+        source.previous.max(held)
     }
 
     /// Who has a name that a link may not have therefore.

@@ -114,6 +114,13 @@ impl Sources {
         self.names[self[epoch].name].newest
     }
 
+    /// The last epoch below this one of which anything is held; 0: none.
+    pub(super) fn held_below(&self, name: &str, epoch: u64) -> u64 {
+        let Some(&name) = self.by_name.get(name) else { return 0 };
+        let below = self.names[name].epochs.range(..epoch).rev();
+        below.map(|(_, index)| &self[*index]).find(|epoch| epoch.is_held()).map_or(0, |epoch| epoch.epoch)
+    }
+
     pub(super) fn declare(&mut self, epoch: EpochIndex, link: LinkIndex, id: u32, previous: u64) {
         self[epoch].previous = previous;
         self[epoch].declared = Some((link, id));
