@@ -7,7 +7,7 @@
 //! - [`on_interrupt`], [`Stop`]: an orderly end on Ctrl-C or SIGTERM;
 //! - [`HubArgument`], [`LinkArguments`], [`config`]: links, on the command line and in a file;
 //! - [`access`]: who may do what at a hub; [`token_for`]: as whom a program comes to one;
-//! - [`LimitArguments`]: limits, on the command line and in a file;
+//! - [`LimitArguments`]: limits, on the command line and in a file; [`allow_open_files`]: what the system has to allow for them;
 //! - diagnostics on standard error, at the level that `DICTWIRE_LOG` sets.
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod hub;
 mod interrupt;
 mod limits;
 mod links;
+mod open_files;
 #[cfg(feature = "properties")]
 pub mod properties;
 #[cfg(feature = "rows")]
@@ -34,9 +35,10 @@ pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
 pub use limits::{LimitArguments, LimitSetting, LimitSettingError, limits};
 pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
+pub use open_files::allow_open_files;
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};
 pub use stdout::Stdout;
 pub use table::{Column, Table};
-pub use token::token_for;
+pub use token::{TOKEN_VARIABLE, check_tokens, token_for};

@@ -27,7 +27,8 @@ Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? a
   dictwire://  port 7450: the protocol of hubs
       prefix=TEXT               to connect: put before the names of the other hub's sources
       token-file=FILE           to connect: the token to come with, in a file that nobody else can read (chmod 600)
-                                [default: DICTWIRE_TOKEN of the environment, if that is set]
+                                [default: DICTWIRE_TOKEN of the environment, if that is set; of several hubs each
+                                needs a file]
       insecure-token=true|false to connect: whether a token is sent to another machine though it is not encrypted and
                                 everybody between can read it [default: false]
   dictwires:// port 7450: the same, encrypted by TLS 1.3; `dict-server keygen` makes the files

@@ -2,28 +2,47 @@
 //! could read it.
 
 use std::env;
-use std::path::Path;
 
-use dict_event_loop::{check_token, read_token};
+use dict_event_loop::check_token;
 use dict_protocol::link::Link;
 
-/// Holds a token, for every link that has no file of its own.
-const VARIABLE: &str = "DICTWIRE_TOKEN";
+use crate::links::Given;
+use crate::run::UsageError;
 
-/// The token to greet a hub with: what the file of the link's option `token-file` holds, or else what the environment's
-/// `DICTWIRE_TOKEN` is; empty where there is neither.
+/// The variable of the environment that holds a token, for a link that has no file of its own.
+pub const TOKEN_VARIABLE: &str = "DICTWIRE_TOKEN";
+
+/// The token of the environment for a hub that a link leads to: what [`TOKEN_VARIABLE`] is. Empty where that is not set, and
+/// where the link has the option `token-file`, which counts and is read by whoever makes the connection.
 ///
 /// # Errors
 ///
-/// If that cannot be read, or is no token. It is never told.
+/// If it is no token. It is never told.
 pub fn token_for(link: &Link) -> anyhow::Result<String> {
-    if let Some(file) = &link.options().token_file {
-        return Ok(read_token(Path::new(file))?);
+    if link.options().token_file.is_some() {
+        return Ok(String::new());
     }
-    match env::var_os(VARIABLE) {
+    match env::var_os(TOKEN_VARIABLE) {
         None => Ok(String::new()),
         Some(text) if text.is_empty() => Ok(String::new()),
         // What is not UTF-8 becomes something that no token has.
-        Some(text) => Ok(check_token(&text.to_string_lossy(), VARIABLE)?),
+        Some(text) => Ok(check_token(&text.to_string_lossy(), TOKEN_VARIABLE)?),
+    }
+}
+
+/// Whether it is clear which of several hubs the environment's token is for: no hub is to be shown another's.
+///
+/// # Errors
+///
+/// A [`UsageError`] if one of several has no file of its own, and the environment holds a token.
+pub fn check_tokens(hubs: &[Given]) -> Result<(), UsageError> {
+    let without = hubs.iter().find(|hub| hub.link.options().token_file.is_none());
+    match without {
+        Some(hub) if hubs.len() > 1 && env::var_os(TOKEN_VARIABLE).is_some_and(|text| !text.is_empty()) => {
+            Err(hub.wrong(format_args!(
+                "{TOKEN_VARIABLE} would be shown to several hubs: give each link ?token-file=FILE instead"
+            )))
+        }
+        _ => Ok(()),
     }
 }

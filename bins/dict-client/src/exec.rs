@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use dict_cli::UsageError;
+use dict_cli::{TOKEN_VARIABLE, UsageError};
 use dict_protocol::encoding::tagged;
 use dict_protocol::limits::Limits;
 use dict_protocol::value::Value;
@@ -36,10 +36,13 @@ impl Program {
         Ok(Self { name, arguments: command })
     }
 
-    /// Runs it with `value` as JSON on its standard input, until `deadline` at most. What it writes is the answer.
+    /// Runs it with `value` as JSON on its standard input, until `deadline` at most. What it writes is the answer. It gets
+    /// this program's environment but for the token.
     pub(crate) fn run(&self, value: &Value, deadline: Instant) -> Result<Value, String> {
         let mut child = Command::new(&self.name)
             .args(&self.arguments)
+            // Whom this program acts as is none of its business.
+            .env_remove(TOKEN_VARIABLE)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -241,6 +241,6 @@ fn check_name(name: &str) -> Result<(), UsageError> {
 }
 
 /// A path as the value of a link's option.
-fn in_link(path: &Path) -> String {
+pub(crate) fn in_link(path: &Path) -> String {
     path.display().to_string().replace('%', "%25").replace(',', "%2C").replace('&', "%26")
 }

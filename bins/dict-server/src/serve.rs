@@ -24,6 +24,7 @@ pub(crate) fn run(ServeArguments { links, access, limits }: ServeArguments) -> R
     if let Some(hub) = links.hubs.first() {
         return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());
     }
+    dict_cli::allow_open_files(&limits, links.older_listen.len());
     let mut server = Server::new(Settings {
         listen: links.listen.clone(),
         insecure: links.insecure,

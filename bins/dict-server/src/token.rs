@@ -11,6 +11,8 @@ use dict_event_loop::server::access::TokenHash;
 use dict_protocol::limits::Limits;
 use dict_protocol::name;
 
+use crate::keygen::in_link;
+
 /// Make a token, by which a program shows who it is
 ///
 /// It is written to a file that nobody else can read, and never printed. What is printed is its hash, as lines for the file
@@ -37,11 +39,12 @@ pub(crate) fn run(TokenArguments { name, output }: &TokenArguments) -> Result<()
     };
     let token = random_token()?;
     write(&path, &token)?;
-    let (key, path, hash) = (toml_key(name), path.display(), TokenHash::of(&token));
+    let (key, hash) = (toml_key(name), TokenHash::of(&token));
+    let (link, path) = (in_link(&path), path.display());
     let mut out = Stdout::new();
     writeln!(
         out,
-        "# The token of {name} is in {path}; programs come with it by a link with ?token-file={path}"
+        "# The token of {name} is in {path}; programs come with it by a link with ?token-file={link}"
     )?;
     writeln!(out, "# These lines are for the file of --access; each list is of patterns, and none is a no.")?;
     writeln!(out, "[identity.{key}]")?;

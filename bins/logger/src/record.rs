@@ -35,6 +35,7 @@ struct Wanted {
 
 pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
     let wanted = wanted(arguments)?;
+    dict_cli::allow_open_files(&wanted.limits, wanted.links.older_listen.len());
     let mut logger = start(&wanted)?;
     let older = logger.open_older(&wanted.links)?;
     let Wanted { links, timeline, access, demo, quiet, .. } = wanted;
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
 
 fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     let (links, config) = arguments.links.read(Keys::LOGGER)?;
+    dict_cli::check_tokens(&links.hubs)?;
     let RecordArguments { timeline, rotate, keep, access, limits, demo, quiet, .. } = arguments;
     let access = access.read(&config)?;
     let limits = limits.read(&config)?;

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use dict_cli::Links;
-use dict_event_loop::Address;
 use dict_event_loop::server::access::Access;
 use dict_event_loop::server::{Server, ServerHandle, Settings};
 use dict_event_loop::tls::ClientTls;
+use dict_event_loop::{Address, read_token};
 use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
@@ -36,12 +36,16 @@ pub(crate) struct Remote {
 impl Remote {
     /// The hub that a link leads to.
     pub(crate) fn new(link: &Link) -> Result<Self> {
+        let token = match &link.options().token_file {
+            Some(file) => read_token(Path::new(file))?,
+            None => dict_cli::token_for(link)?,
+        };
         Ok(Self {
             prefix: link.options().prefix.clone(),
             address: dict_cli::address(link)?,
             link: link.clone(),
             tls: ClientTls::of_link(link).with_context(|| format!("--connect {link}"))?,
-            token: dict_cli::token_for(link)?,
+            token,
         })
     }
 }

@@ -212,7 +212,7 @@ impl Connection {
         }
     }
 
-    /// Writes once, or of an encrypted connection until all is taken; 0 if the system takes nothing now.
+    /// Writes once, or of an encrypted connection until a turn's part is taken; 0 if the system takes nothing now.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(tls) = &mut self.tls {
             return tls.write(&mut self.stream, bytes);
@@ -231,6 +231,11 @@ impl Connection {
     /// Whether something is encrypted and was not taken: there is output then, whatever the application has.
     pub(crate) fn is_behind(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_behind())
+    }
+
+    /// Whether the system has to tell when it takes more, after a write that took less than there was if it `is_short`.
+    pub(crate) fn is_full(&self, is_short: bool) -> bool {
+        self.tls.as_ref().map_or(is_short, |tls| tls.is_behind())
     }
 
     /// Whether the application's output has to wait for the handshake.

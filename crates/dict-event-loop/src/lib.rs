@@ -100,6 +100,7 @@ mod secret;
 pub mod server;
 mod settings;
 mod sockets;
+mod strangers;
 mod timers;
 pub mod tls;
 mod token;

@@ -14,6 +14,7 @@ use crate::listener::Listener;
 use crate::platform::SendQueues;
 use crate::resolver::Resolver;
 use crate::settings::Settings;
+use crate::strangers::Strangers;
 use crate::timers::{Timer, Timers};
 use crate::token::{Slots, Token};
 use crate::waker::Waker;
@@ -36,6 +37,8 @@ pub(crate) struct Sockets {
     pub(crate) timers: Timers,
     pub(crate) resolver: Resolver,
     pub(crate) send_queues: SendQueues,
+    /// Those whom TLS refused.
+    pub(crate) strangers: Strangers,
     /// Listeners that may have connections to accept.
     pub(crate) accepts: VecDeque<ListenerId>,
     /// Connections that may have input, each at most once.
@@ -74,6 +77,7 @@ impl Sockets {
             timers: Timers::default(),
             resolver: Resolver::new(waker),
             send_queues: SendQueues::new(),
+            strangers: Strangers::default(),
             accepts: VecDeque::new(),
             reads: VecDeque::new(),
             writes: VecDeque::new(),

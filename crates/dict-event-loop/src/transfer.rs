@@ -83,7 +83,11 @@ impl Sockets {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let peer = connection.peer;
         match connection.via {
-            Via::Listener(_) => tracing::warn!(%peer, "connection refused: {error}"),
+            Via::Listener(_) => {
+                if let Some(left_out) = self.strangers.failed(self.now.instant) {
+                    tracing::warn!(%peer, "connection refused: {error}{left_out}");
+                }
+            }
             // Whoever made the link is told.
             Via::Link(_) => tracing::debug!(%peer, "connection refused: {error}"),
         }
@@ -131,12 +135,16 @@ impl Sockets {
             match connection.write(output) {
                 Ok(0) => connection.block_output(&self.registry, token),
                 Ok(length) => {
-                    if length < wanted || connection.is_behind() {
+                    let is_full = connection.is_full(length < wanted);
+                    if is_full {
                         connection.block_output(&self.registry, token);
                     }
                     application.written(&mut Io::new(self), token, length);
                     if length == wanted {
                         self.go_on_writing(application, token);
+                    } else if !is_full {
+                        // More than one turn is for.
+                        self.queue_write(token);
                     }
                 }
                 Err(error) => connection.output = Output::Broken(error),

@@ -96,11 +96,18 @@ impl Gateway {
     /// Why a peer that has come is one too many, if so.
     fn crowd(&self, stream: StreamId) -> Option<String> {
         let Limits { peers, address_connections, .. } = *self.streams.limits();
+        // One machine leaves room for others.
+        let half = peers.div_ceil(2);
+        let alike = self.streams.sockets_like(stream);
         if self.streams.sockets() > peers {
             Some(format!("{peers} programs are connected to this gateway already (limit peers)"))
-        } else if self.streams.sockets_like(stream) > address_connections {
+        } else if alike > address_connections {
             let most = address_connections;
             Some(format!("{most} are connected from its address already (limit address_connections)"))
+        } else if alike > half {
+            Some(format!(
+                "{half} are connected from its address already, half of all that may be (limit peers)"
+            ))
         } else {
             None
         }

@@ -62,6 +62,8 @@ struct Watch {
 /// A peer's socket.
 struct Socket {
     peer: String,
+    /// The host of `peer`.
+    host: String,
     output: Vec<u8>,
     ending: Option<Close>,
     established: bool,
@@ -342,8 +344,8 @@ impl Streams {
 
     /// How many there are from where this one comes.
     pub(crate) fn sockets_like(&self, socket: StreamId) -> usize {
-        let host = host_of(self.peer(socket));
-        self.sockets.values().filter(|other| host_of(&other.peer) == host).count()
+        let Some(Socket { host, .. }) = self.sockets.get(&socket) else { return 0 };
+        self.sockets.values().filter(|other| other.host == *host).count()
     }
 
     /// Who is at the other end, for people.
@@ -388,8 +390,8 @@ impl Streams {
 impl Streams {
     pub(crate) fn opened(&mut self, now: Now, stream: StreamId, origin: Origin, peer: &str) -> bool {
         let Origin::Local(place) = origin else {
-            let peer = peer.to_owned();
-            let socket = Socket { peer, output: Vec::new(), ending: None, established: false };
+            let (peer, host) = (peer.to_owned(), host_of(peer));
+            let socket = Socket { peer, host, output: Vec::new(), ending: None, established: false };
             self.sockets.insert(stream, socket);
             return true;
         };

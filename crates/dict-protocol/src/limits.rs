@@ -93,7 +93,7 @@ limits! {
     /// Connections from one address, at a hub and at each gateway; fewer than all, so that one machine leaves room for
     /// others.
     address_connections: usize, Count, 9_000, 1 => 10_000_000;
-    /// Programs of an older dialect that are connected to one gateway.
+    /// Programs of an older dialect that are connected to one gateway, of which one address has at most half.
     peers: usize, Count, 1_000, 1 => 10_000_000;
     /// Sources that a hub keeps track of: their epochs, and the names that it has seen.
     sources: usize, Count, 200_000, 2 => 100_000_000;

@@ -270,3 +270,70 @@ fn a_logger_records_another_hub_as_far_as_it_may() {
     let rows = succeed("logger", &["show", "--timeline", &timeline, "--kind", "change", "--format", "jsonl"]);
     assert!(!rows.contains("bench2/psu"), "{rows}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_answers_requests_is_not_given_the_token() {
+    let server = Server::new(&identity("bench1", "handle = ['*']\nrequest = ['*', '$*']"));
+    let mut respond = command("dict-client");
+    respond.env("DICTWIRE_TOKEN", "bench1-token").env("OF_OURS", "stays").args(["--hub", &server.hub]);
+    respond.args(["respond", "environment", "--exec", "env"]);
+    let _respond = Running::start(respond);
+    let answer = wait_for("an answer", || {
+        let answer = server.client_as("bench1-token", &["request", "environment"]);
+        answer.status.success().then(|| String::from_utf8(answer.stdout).unwrap())
+    });
+    assert!(answer.contains("OF_OURS=stays") && !answer.contains("bench1-token"), "{answer}");
+}
+
+#[test]
+fn one_token_is_not_shown_to_several_hubs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("a.token"), "a-token").unwrap();
+    private(Path::new(&path("a.token")), 0o600);
+    let logger = |links: [&str; 2]| {
+        let mut logger = command("logger");
+        logger.env("DICTWIRE_TOKEN", "bench1-token").args(["--timeline", &path("timeline.db")]);
+        for link in links {
+            logger.args(["--connect", link]);
+        }
+        logger
+    };
+    let with_file = format!("127.0.0.1:1?token-file={}", path("a.token"));
+    for links in [["127.0.0.1:1", "127.0.0.1:2"], [&with_file, "127.0.0.1:2"]] {
+        let told = "DICTWIRE_TOKEN would be shown to several hubs: give each link ?token-file=FILE instead";
+        fails(&logger(links).output().unwrap(), 2, told);
+    }
+    let mut each_has_one = logger([&with_file, &with_file.replace(":1?", ":2?")]);
+    each_has_one.args(["--listen", "127.0.0.1:0"]);
+    Running::start(each_has_one).listens_on();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_limit_of_open_files_is_raised_or_missed() {
+    if is_missing("prlimit", Command::new("prlimit").arg("--version")) {
+        return;
+    }
+    let start = |files: &str, connections: u32| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Command::new("prlimit");
+        server.arg(format!("--nofile={files}")).arg(dictwire_tests::programs::program("dict-server"));
+        server.args(["--listen", "127.0.0.1:0", "--limit", &format!("connections={connections}")]);
+        server.stderr(Stdio::piped()).current_dir(folder.path());
+        let mut server = Running::start(server);
+        server.listens_on();
+        let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap_or_default();
+        server.signal("INT");
+        assert!(server.wait().success());
+        let mut told = String::new();
+        std::io::Read::read_to_string(&mut server.take_stderr(), &mut told).unwrap();
+        (limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default().to_owned(), told)
+    };
+    let (limit, told) = start("256:2000", 1_000);
+    assert_eq!(told, "");
+    assert!(limit.is_empty() || limit.contains(" 1100 "), "{limit}");
+    let (_, told) = start("256:500", 1_000);
+    assert!(told.contains("500 files open, and takes 1100") && told.lines().count() == 1, "{told}");
+}

@@ -421,24 +421,20 @@ fn unfinished(_: &str) {
 }
 
 fn peers(limit: &str) {
-    let (gateways, native, _stop) = serve(Limits { peers: 2, ..Limits::default() }, &["comet://127.0.0.1:0"]);
-    let held = [(); 2].map(|()| TcpStream::connect(gateways[0]).expect("the gateway listens"));
-    let mut third = TcpStream::connect(gateways[0]).expect("the gateway listens");
-    let mut answer = String::new();
-    third.read_to_string(&mut answer).expect("an answer is text");
-    assert!(answer.contains(limit), "{answer}");
-    native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
-    drop(held);
-
-    let limits = Limits { address_connections: 2, ..Limits::default() };
-    let (gateways, native, _stop) = serve(limits, &["comet://127.0.0.1:0"]);
-    let held = [(); 2].map(|()| TcpStream::connect(gateways[0]).expect("the gateway listens"));
-    let mut third = TcpStream::connect(gateways[0]).expect("the gateway listens");
-    let mut answer = String::new();
-    third.read_to_string(&mut answer).expect("an answer is text");
-    assert!(answer.contains("(limit address_connections)"), "{answer}");
-    native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
-    drop(held);
+    for (limits, held, told) in [
+        (Limits { peers: 1, ..Limits::default() }, 1, limit),
+        (Limits { peers: 4, ..Limits::default() }, 2, "half of all that may be (limit peers)"),
+        (Limits { address_connections: 2, ..Limits::default() }, 2, "(limit address_connections)"),
+    ] {
+        let (gateways, native, _stop) = serve(limits, &["comet://127.0.0.1:0"]);
+        let connect = || TcpStream::connect(gateways[0]).expect("the gateway listens");
+        let held: Vec<_> = (0..held).map(|_| connect()).collect();
+        let mut answer = String::new();
+        connect().read_to_string(&mut answer).expect("an answer is text");
+        assert!(answer.contains(told), "{answer}");
+        native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
+        drop(held);
+    }
 }
 
 fn deadline(limit: &str) {

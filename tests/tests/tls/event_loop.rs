@@ -1,6 +1,6 @@
 //! The event loop itself, encrypted: all plaintext comes out, whatever the size of the buffer that it is read into.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use dict_event_loop::tls::{ClientTls, PeerCertificate};
@@ -25,7 +25,14 @@ struct Echo {
     /// How each end ended, and whom it had seen; the client's stands first.
     ended: [Option<(String, Vec<String>)>; 2],
     came_back: Vec<u8>,
+    read_buffer: usize,
+    /// Who was read from, and written to, in this turn.
+    read: HashSet<Token>,
+    written: HashSet<Token>,
 }
+
+/// The most that one turn writes to an encrypted connection, bytes.
+const TURN: usize = 256 * 1_024;
 
 impl Application for Echo {
     fn opened(&mut self, io: &mut Io<'_>, token: Token, via: Via, _: SocketAddr) {
@@ -42,6 +49,7 @@ impl Application for Echo {
     }
 
     fn received(&mut self, io: &mut Io<'_>, token: Token, bytes: &[u8]) {
+        assert!(bytes.len() <= self.read_buffer && self.read.insert(token), "it is read once a turn");
         let end = self.ends.get_mut(&token).unwrap();
         assert!(end.names.is_some(), "nothing is received before the handshake is over");
         end.received.extend_from_slice(bytes);
@@ -60,7 +68,13 @@ impl Application for Echo {
     }
 
     fn written(&mut self, _: &mut Io<'_>, token: Token, length: usize) {
+        assert!(length <= TURN && self.written.insert(token), "{length} bytes were written in one turn");
         self.ends.get_mut(&token).unwrap().output.drain(..length);
+    }
+
+    fn end_of_turn(&mut self, _: &mut Io<'_>) {
+        self.read.clear();
+        self.written.clear();
     }
 
     fn closed(&mut self, io: &mut Io<'_>, token: Token, reason: Closed) {
@@ -91,7 +105,15 @@ fn every_buffer_will_do() {
         let tls = ClientTls::of_link(&link).unwrap().unwrap();
         event_loop.io().connect_encrypted(&listening.address.into(), Retry::Never, tls);
         let sent: Vec<u8> = (0..size).map(|n: u32| (n ^ n >> 8) as u8).collect();
-        let echo = Echo { sent, ends: HashMap::new(), ended: [None, None], came_back: Vec::new() };
+        let echo = Echo {
+            sent,
+            ends: HashMap::new(),
+            ended: [None, None],
+            came_back: Vec::new(),
+            read_buffer,
+            read: HashSet::new(),
+            written: HashSet::new(),
+        };
         let echo = event_loop.run(echo).unwrap();
         assert!(echo.came_back == echo.sent, "with {read_buffer} bytes something came back changed");
         let [client, server] = echo.ended.map(Option::unwrap);

@@ -243,3 +243,47 @@ fn whoever_stops_in_mid_handshake_is_gone_at_the_greetings_deadline() {
         assert!(answer.is_empty(), "{answer:?}");
     }
 }
+
+#[test]
+fn a_handshake_without_end_is_ended() {
+    let files = Files::new();
+    // So that the deadline is not what ends it.
+    let limits = Limits { greeting: 3 * SOON, ..Limits::default() };
+    let tls = Some(server_tls(&files, "server", false));
+    let listen = vec![Listen { address: "127.0.0.1:0".parse().unwrap(), tls }];
+    let hub = support::Hub::run(Server::new(Settings { listen, limits, ..Settings::default() }).unwrap());
+    // A ClientHello of 60,000 bytes, in records of 4 KiB, of which a third comes.
+    let hello = [&[1, 0, 0xea, 0x60][..], &[0; 6 * 4_096 - 4]].concat();
+    let record = |part: &[u8]| [&[0x16, 3, 1, 0x10, 0], part].concat();
+    let records = hello.chunks(4_096).map(record).collect::<Vec<_>>().concat();
+    assert!(exchange(&hub.address, &records).is_empty(), "nothing is said, and the end comes");
+    Client::connect(&format!("dictwires://{}?ca={}", hub.address, files.path("ca.pem"))).unwrap();
+}
+
+#[test]
+fn strangers_do_not_fill_the_log() {
+    let files = Files::new();
+    let mut command = command("dict-server");
+    command.args(["--listen", &listening_link(&files, "server", false, "127.0.0.1:0")]);
+    command.args(["--listen", "127.0.0.1:0"]).stderr(std::process::Stdio::piped());
+    let mut server = Running::start(command);
+    let encrypted = server.listens_on();
+    let plain = server.line();
+    let addresses = [
+        encrypted.strip_prefix("dictwires://").expect("it says that it is encrypted"),
+        plain.strip_prefix("listening on ").expect("it says where it listens"),
+    ];
+    for _ in 0..100 {
+        for address in addresses {
+            exchange(address, b"GET / HTTP/1.1\r\n\r\n");
+        }
+    }
+    server.signal("INT");
+    assert!(server.wait().success());
+    let mut log = String::new();
+    server.take_stderr().read_to_string(&mut log).unwrap();
+    for told in ["connection refused", "connection failed"] {
+        let count = log.lines().filter(|line| line.contains(told)).count();
+        assert!((10..80).contains(&count), "{told}: {count} lines");
+    }
+}

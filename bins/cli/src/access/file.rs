@@ -20,34 +20,41 @@ const CERTIFICATE: &str = "certificate";
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or others can write it; a [`UsageError`](crate::UsageError) with file and line if it says what
+/// If the file cannot be read, or others can write or own it; a [`UsageError`](crate::UsageError) with file and line if it says what
 /// cannot be.
 pub(super) fn read(path: &Path) -> anyhow::Result<Access> {
     let unreadable = || format!("cannot read {}", path.display());
     let mut open = Open::open(path).with_context(unreadable)?;
     // Of the open file: the name may stand for another one by now.
-    if is_open_to_others(&open).with_context(unreadable)? {
-        anyhow::bail!(
-            "others can write {0}, and so give themselves any right: chmod go-w {0}",
-            path.display()
-        );
+    if let Some((what, mend)) = is_open_to_others(&open).with_context(unreadable)? {
+        let path = path.display();
+        anyhow::bail!("others {what} {path}, and so give themselves any right: {mend} {path}");
     }
     let mut text = String::new();
     open.read_to_string(&mut text).with_context(unreadable)?;
     parse(&File { name: path.display().to_string(), text: text.trim_start_matches('\u{feff}') })
 }
 
+/// What others can do with a file, if they can do too much, and what mends that.
 #[cfg(unix)]
-fn is_open_to_others(file: &Open) -> std::io::Result<bool> {
+fn is_open_to_others(file: &Open) -> std::io::Result<Option<(&'static str, &'static str)>> {
     use std::os::unix::fs::MetadataExt as _;
-    Ok(file.metadata()?.mode() & 0o022 != 0)
+    let file = file.metadata()?;
+    let ours = [0, rustix::process::geteuid().as_raw()];
+    Ok(if file.mode() & 0o022 != 0 {
+        Some(("can write", "chmod go-w"))
+    } else if !ours.contains(&file.uid()) {
+        Some(("own", "chown root"))
+    } else {
+        None
+    })
 }
 
 /// Not looked at elsewhere: who may write a file is more than a few bits there.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
-fn is_open_to_others(_: &Open) -> std::io::Result<bool> {
-    Ok(false)
+fn is_open_to_others(_: &Open) -> std::io::Result<Option<(&'static str, &'static str)>> {
+    Ok(None)
 }
 
 fn parse(file: &File<'_>) -> anyhow::Result<Access> {
@@ -234,7 +241,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_others_can_write_is_refused() {
+    fn a_file_that_others_can_write_or_own_is_refused() {
         use std::fs::{self, Permissions};
         use std::os::unix::fs::PermissionsExt as _;
         let path = std::env::temp_dir().join(format!("dictwire-access-mode-{}.toml", std::process::id()));
@@ -244,6 +251,11 @@ mod tests {
             let read = super::read(&path);
             assert_eq!(read.is_ok(), permitted, "{mode:o}");
             assert!(read.is_ok() || read.unwrap_err().to_string().contains("chmod go-w"));
+        }
+        // Only root can give it away.
+        if std::os::unix::fs::chown(&path, Some(1), None).is_ok() {
+            fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+            assert!(super::read(&path).unwrap_err().to_string().contains("chown root"));
         }
         fs::remove_file(&path).unwrap();
     }

@@ -53,7 +53,7 @@ impl AccessArgument {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or others can write it; a [`UsageError`](crate::UsageError) with file and line if it says what
+    /// If it cannot be read, or (on Unix) others can write it or own it; a [`UsageError`](crate::UsageError) with file and line if it says what
     /// cannot be.
     pub fn read(self, config: &Config) -> anyhow::Result<Option<AccessFile>> {
         let path = self.access.or_else(|| config.text("access").map(PathBuf::from));

@@ -19,7 +19,7 @@ impl Node {
             let hub_moved = self.serve_hub(io, now);
             let parties_moved = self.serve_parties(io, now);
             if !hub_moved && !parties_moved {
-                self.log_notices();
+                self.log_notices(now);
                 return round > 0;
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dict_hub::{ConnectionId, Hub, Notice};
-use dict_protocol::time::Instant;
+use dict_protocol::time::{Instant, Now};
 
 use super::NewAccess;
 use super::party::{Manner, Origin, Party, StreamId};
@@ -16,6 +16,7 @@ use super::wishes::{Joining, Reaching};
 use crate::application::{Application, Close, Closed, LinkId, ListenerId, Retry, Via};
 use crate::error::LinkError;
 use crate::io::Io;
+use crate::strangers::Strangers;
 use crate::tls::PeerCertificate;
 use crate::token::Token;
 
@@ -68,6 +69,7 @@ pub(super) struct Node {
     pub(super) stop: Arc<AtomicBool>,
     access: NewAccess,
     pub(super) failure: Option<String>,
+    strangers: Strangers,
 }
 
 impl Node {
@@ -89,6 +91,7 @@ impl Node {
             stop,
             access,
             failure: None,
+            strangers: Strangers::default(),
         }
     }
 
@@ -139,12 +142,17 @@ impl Node {
         }
     }
 
-    pub(super) fn log_notices(&mut self) {
+    pub(super) fn log_notices(&mut self, now: Now) {
         while let Some(notice) = self.hub.poll_notice() {
             match notice {
                 Notice::Opened { client, address } => tracing::info!(%client, %address, "client connected"),
                 Notice::Closed { client, address, reason, failed: false } => {
                     tracing::info!(%client, %address, %reason, "client left");
+                }
+                Notice::Closed { client, address, reason, .. } if client.is_empty() => {
+                    if let Some(left_out) = self.strangers.failed(now.instant) {
+                        tracing::warn!(%client, %address, %reason, "connection failed{left_out}");
+                    }
                 }
                 Notice::Closed { client, address, reason, .. } => {
                     tracing::warn!(%client, %address, %reason, "connection failed");

@@ -27,6 +27,12 @@ pub(super) fn cut_off(secured: bool) -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, Failure(text.to_owned()))
 }
 
+/// The other end says more than anybody has to, and nothing for the application.
+pub(super) fn too_long(limit: usize) -> io::Error {
+    let text = format!("the other end sends more than {limit} bytes of TLS alone, as no client of ours does");
+    io::Error::new(io::ErrorKind::InvalidData, Failure(text))
+}
+
 /// This end, or the other one, does not go on.
 pub(super) fn refusal(error: &Error, role: Role) -> io::Error {
     let text = match error {

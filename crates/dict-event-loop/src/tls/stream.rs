@@ -15,6 +15,14 @@ use crate::connection::ignoring_interruptions;
 /// How many bytes may be encrypted and not written.
 const BEHIND: usize = 64 * 1024;
 
+/// How many bytes are encrypted in one turn: what others wait for while it is done.
+const TURN: usize = 256 * 1024;
+
+/// How many bytes of ciphertext a server takes that hold nothing for the application, in a row. Of a stranger's message rustls
+/// would keep up to 64 KiB, in and after the handshake, until the rest of it comes. What a client has to say in the handshake
+/// is 2 KiB, and a certificate with all those between it and its CA a few more; after it, a record has 16 KiB.
+const BARREN: usize = 20 * 1024;
+
 /// Which end of a connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -29,6 +37,8 @@ pub(crate) struct Stream {
     role: Role,
     /// The handshake is over, and the application knows it.
     told: bool,
+    /// How many bytes of ciphertext came since the last that held something for the application, or ended the handshake.
+    barren: usize,
     /// What ends it, once the plaintext before it is taken.
     end: Option<Incoming>,
 }
@@ -60,7 +70,7 @@ pub(crate) enum Rest {
 impl Stream {
     pub(super) fn new(mut connection: Connection, role: Role) -> Self {
         connection.set_buffer_limit(Some(BEHIND));
-        Self { connection, role, told: false, end: None }
+        Self { connection, role, told: false, barren: 0, end: None }
     }
 
     /// Reads until `buffer` is full or the socket has nothing more. Ciphertext is taken in at most as much as the buffer is
@@ -101,14 +111,30 @@ impl Stream {
                     if source.is_short && count > 0 {
                         rest = Rest::Unlikely;
                     }
-                    if let Err(error) = self.connection.process_new_packets() {
-                        self.end = Some(Incoming::Refused(failure::refusal(&error, self.role)));
+                    if let Err(error) = self.take_in(count) {
+                        self.end = Some(Incoming::Refused(error));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => rest = Rest::None,
                 Err(error) => self.end = Some(Incoming::Failed(error)),
             }
         }
+    }
+
+    /// Has rustls look at `count` bytes of ciphertext that it has read.
+    fn take_in(&mut self, count: usize) -> io::Result<()> {
+        let was_handshaking = self.connection.is_handshaking();
+        let state =
+            self.connection.process_new_packets().map_err(|error| failure::refusal(&error, self.role))?;
+        if state.plaintext_bytes_to_read() > 0 || was_handshaking != self.connection.is_handshaking() {
+            self.barren = 0;
+        } else {
+            self.barren += count;
+        }
+        if self.role == Role::Server && self.barren > BARREN {
+            return Err(failure::too_long(BARREN));
+        }
+        Ok(())
     }
 
     /// The handshake is over: whom it was made with. Told once.
@@ -143,9 +169,10 @@ impl Stream {
         Ok(())
     }
 
-    /// Writes what was left before, then encrypts and writes `bytes`. Returns how many of them were encrypted: all, or as
-    /// many as may be ahead of the socket.
+    /// Writes what was left before, then encrypts and writes `bytes`. Returns how many of them were encrypted: as many as one
+    /// turn is for, or as may be ahead of the socket, which is [behind](Self::is_behind) then.
     pub(crate) fn write(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(TURN)];
         let mut taken = 0;
         loop {
             self.flush(socket)?;

@@ -148,3 +148,27 @@ fn the_offset_is_measured_by_the_greeting_and_reported_at_once() {
     assert_eq!(fixture.session.offset(), Some(Offset { nanoseconds: 1_000_000, uncertainty: 100_000 }));
     assert_eq!(fixture.session.limits().dictionary, (1 << 16) - Limits::STATE_OVERHEAD);
 }
+
+#[test]
+fn a_token_is_not_shown() {
+    let token = "0123456789abcdef";
+    let settings = Settings {
+        name: "client".into(),
+        product: "test".into(),
+        credentials: token.into(),
+        client_id: [0; 16],
+        limits: Limits::default(),
+    };
+    let mut session = Session::new(settings);
+    session.connected(Now::default());
+    let mut decoder = Decoder::new(1 << 20);
+    let mut cut = &session.output()[..session.output().len() - 1];
+    assert!(cut.windows(token.len()).any(|bytes| bytes == token.as_bytes()));
+    assert_eq!(decoder.decode(&mut cut), Ok(None));
+    // As a text, and as bytes.
+    let bytes = format!("{:?}", token.as_bytes());
+    for shown in [format!("{session:?} {decoder:?}"), format!("{session:#?}").replace([' ', '\n'], "")] {
+        assert!(!shown.contains(token) && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
+        assert!(!shown.contains("48,49,50,51"), "{shown}");
+    }
+}
