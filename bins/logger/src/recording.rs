@@ -72,7 +72,8 @@ impl Link {
     fn note_outage(&mut self, now: Now, Outage { reason, lasted, .. }: &Outage) {
         let text = format!("nothing was stored for {:.1} s: {reason}", lasted.as_secs_f64());
         let payload = Payload { encoding: Encoding::Text, bytes: text.as_bytes() };
-        if let Err(error) = self.session.request(now, None, "$note", payload, NOTE_TIMEOUT) {
+        let timeout = NOTE_TIMEOUT.min(self.session.settings().limits.deadline);
+        if let Err(error) = self.session.request(now, None, "$note", payload, timeout) {
             tracing::warn!(%error, text, "not noted in the timeline");
         }
     }

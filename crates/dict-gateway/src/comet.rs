@@ -25,6 +25,7 @@ use dict_protocol::session::RequestId;
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::value::Value;
 
+use crate::complaint::Complaint;
 use crate::gateway::Dialogue;
 use crate::peers::host_of;
 use crate::streams::{SeatId, Streams};
@@ -32,13 +33,14 @@ use crate::told::Told;
 
 /// Serves clients.
 pub(crate) struct Comet {
-    /// How long an answer may take.
+    /// How long an answer may take, if the limit `deadline` is not less.
     timeout: Duration,
     /// By host.
     callers: HashMap<String, Caller>,
     hosts: HashMap<SeatId, String>,
     exchanges: HashMap<StreamId, Exchange>,
     asked: HashMap<(SeatId, RequestId), StreamId>,
+    spoiled: Complaint,
 }
 
 /// A host that requests come from.
@@ -78,6 +80,7 @@ impl Comet {
             hosts: HashMap::new(),
             exchanges: HashMap::new(),
             asked: HashMap::new(),
+            spoiled: Complaint::default(),
         }
     }
 
@@ -119,7 +122,7 @@ impl Comet {
         if !streams.is_seated(seat) {
             return;
         }
-        let timeout = self.timeout;
+        let timeout = self.timeout.min(streams.limits().deadline);
         let asked = Encoded::plain(value, streams.limits().payload_depth())
             .map_err(|error| error.to_string())
             .and_then(|payload| {
@@ -141,7 +144,10 @@ impl Comet {
 
     /// What becomes of a request whose client has not said all of it.
     fn spoiled(&mut self, streams: &mut Streams, now: Now, socket: StreamId, reason: &str) {
-        tracing::warn!(peer = streams.peer(socket), "a comet request is answered with an error: {reason}");
+        if let Some(count) = self.spoiled.raise(now.instant) {
+            let peer = streams.peer(socket);
+            tracing::warn!(peer, count, "a comet request is answered with an error: {reason}");
+        }
         self.answer_error(streams, now, socket, reason);
     }
 

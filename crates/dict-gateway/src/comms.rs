@@ -297,7 +297,7 @@ impl fmt::Display for Untold {
         match self {
             Self::Unsayable(error) => error.fmt(f),
             Self::Full { queued, limit } => {
-                write!(f, "{queued} bytes wait for it already, the limit is {limit}")
+                write!(f, "{queued} bytes wait for it already, the limit is {limit} (limit every_output)")
             }
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct PingPong {
     /// Who writes a source.
     feeders: HashMap<String, StreamId>,
     doubles: Complaint,
+    unread: Complaint,
+    faults: Complaint,
 }
 
 #[derive(Default)]
@@ -57,6 +59,8 @@ impl PingPong {
             feeds: HashMap::new(),
             feeders: HashMap::new(),
             doubles: Complaint::default(),
+            unread: Complaint::default(),
+            faults: Complaint::default(),
         }
     }
 
@@ -116,7 +120,10 @@ impl Dialogue for PingPong {
 
     fn received(&mut self, streams: &mut Streams, now: Now, socket: StreamId, mut bytes: &[u8]) {
         if streams.queued(socket) > UNREAD {
-            tracing::warn!(peer = streams.peer(socket), "a ping/pong client that reads no answers is reset");
+            if let Some(count) = self.unread.raise(now.instant) {
+                let peer = streams.peer(socket);
+                tracing::warn!(peer, count, "a ping/pong client that reads no answers is reset");
+            }
             return streams.close(socket, Close::Reset);
         }
         while let Some(peer) = self.peers.get_mut(socket) {
@@ -129,7 +136,10 @@ impl Dialogue for PingPong {
                 Ok(Some(Incoming::Set(set))) => self.feed(streams, now, socket, set),
                 Ok(Some(_)) => {}
                 Err(fault) => {
-                    tracing::warn!(peer = streams.peer(socket), %fault, "a ping/pong client is closed");
+                    if let Some(count) = self.faults.raise(now.instant) {
+                        let peer = streams.peer(socket);
+                        tracing::warn!(peer, count, %fault, "a ping/pong client is closed");
+                    }
                     return streams.close(socket, Close::Drain);
                 }
             }

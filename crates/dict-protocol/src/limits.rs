@@ -69,8 +69,8 @@ const LARGE: u64 = 1 << 40;
 const STATE_OVERHEAD: u64 = Limits::STATE_OVERHEAD as u64;
 
 limits! {
-    /// The body of a frame, once a peer is accepted, and a message of an older dialect; agreed to be the lesser of both
-    /// ends'.
+    /// The body of a frame, once a peer is accepted, and a message of an older dialect; a client that takes less than its
+    /// hub sends is refused.
     body: u32, Bytes, MIB, 8 * KIB => 256 * MIB;
     /// The body of a frame before that.
     greeting_body: u32, Bytes, 16 * KIB, KIB => MIB;
@@ -78,10 +78,10 @@ limits! {
     greeting: Duration, Time, 5 * SECOND, 100 => HOUR;
     /// How often each end sends something; three intervals of silence end a connection.
     heartbeat: Duration, Time, 5 * SECOND, 100 => HOUR;
-    /// How long a program of an older dialect may take for a message that it has begun.
+    /// How long a comms program may take for a message that it has begun.
     unfinished: Duration, Time, 60 * SECOND, 100 => HOUR;
     /// Lists and dictionaries within each other; a plain value has depth 0.
-    depth: usize, Count, 128, 4 => 256;
+    depth: usize, Count, 128, 4 => Limits::DEEPEST as u64;
     /// The name of a source, client or action, a pattern, and what a client calls its program.
     name: usize, Bytes, 255, 64 => 512;
     /// Keys of one dictionary.
@@ -140,6 +140,9 @@ limits! {
 }
 
 impl Limits {
+    /// The most that `depth` can be set to. Whoever reads what somebody else has taken has to take that.
+    pub const DEEPEST: usize = 256;
+
     /// What a State's frame has besides the dictionary, rounded up.
     pub const STATE_OVERHEAD: usize = 128;
 

@@ -12,7 +12,8 @@ use crate::time::Time;
 /// A number that stands for one (source, epoch) in the batches of one recorder, from 0 upwards.
 pub type StreamIndex = u32;
 
-/// One epoch of one source, declared once, in the batch that first uses it.
+/// One epoch of one source, declared in the batch that first uses it. Its number may be another's later, declared anew,
+/// when each batch with entries of it is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// The number by which entries refer to it.

@@ -5,14 +5,15 @@
 
 use dict_protocol::change::{DictionaryBytes, Patch};
 use dict_protocol::encoding::messagepack::{self, Raw};
+use dict_protocol::limits::Limits;
 use dict_protocol::record::{GapReason, Missing};
 use dict_protocol::time::Time;
 use dict_protocol::value::Value;
 
 use crate::error::{Error, Result};
 
-/// How deep values may nest: the protocol's default. What is deeper is stored, but not taken apart.
-pub(crate) const DEPTH: usize = 128;
+/// How deep values may nest: the most that a recorder's limit can be. What is deeper is stored, but not taken apart.
+pub(crate) const DEPTH: usize = Limits::DEEPEST;
 
 /// Names of sources that are a hub's events, not anybody's state, begin so.
 pub(crate) const HUB: &str = "$hub/";

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use dict_protocol::change;
 use dict_protocol::encoding::messagepack;
+use dict_protocol::limits::Limits;
 use dict_protocol::record::{Batch, Entry, EntryKind, GapReason, Missing, Stamp, Stream};
 use dict_protocol::time::Time;
 use dict_protocol::value::{Dictionary, Value};
@@ -57,7 +58,7 @@ impl Maker {
         values: &Dictionary,
     ) {
         let mut body = Vec::new();
-        messagepack::encode_dictionary(values, 128, &mut body).unwrap();
+        messagepack::encode_dictionary(values, Limits::DEEPEST, &mut body).unwrap();
         self.entry(source, epoch, EntryKind::State { missing }, sequence, &body);
     }
 
@@ -121,8 +122,8 @@ pub(crate) fn patch(removed: &[&str], set: &Dictionary) -> Vec<u8> {
     for key in removed {
         messagepack::write_text(key, &mut body).unwrap();
     }
-    messagepack::encode_dictionary(set, 128, &mut body).unwrap();
-    change::Patch::parse(&body, 128).unwrap();
+    messagepack::encode_dictionary(set, Limits::DEEPEST, &mut body).unwrap();
+    change::Patch::parse(&body, Limits::DEEPEST).unwrap();
     body
 }
 

@@ -1,6 +1,7 @@
 //! What is put in comes out the same.
 
 use dict_protocol::dictionary;
+use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
 use dict_protocol::record::{EntryKind, GapReason};
 use dict_protocol::value::{Dictionary, Integer, Value};
@@ -9,7 +10,7 @@ use dict_timeline::{Content, Filter, Kind};
 use super::maker::{all, assert_sound, place};
 
 fn of_every_type() -> Dictionary {
-    let deep = (0..100).fold(Value::from(1), |value, level| match level % 2 {
+    let deep = (0..Limits::DEEPEST).fold(Value::from(1), |value, level| match level % 2 {
         0 => Value::from_iter([value]),
         _ => dictionary! { "$dict" => value }.into(),
     });

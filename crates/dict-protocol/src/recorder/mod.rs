@@ -19,6 +19,8 @@
 //! |---|---|---|
 //! | Source | new on this connection | Resume after what is committed; it counts as an Ack |
 //! | Source | known on this connection | presence noted; the position is told once |
+//! | Source | its hub knows it no longer: a rest that is given up, or withdrawn, or forgotten | its declaration is over |
+//! | Source | the 1,001st of a source that may be over without a word | the first one's declaration is over |
 //! | Source | name online at another link's hub | refused; answered when the other goes, once more if it was before |
 //! | Update, State | of a name that was refused after its position was told | skipped, until they follow that position |
 //! | Update *s* | *s* ≤ *n* | a repetition: ignored, acknowledged again |
@@ -34,6 +36,15 @@
 //! | Source | of an epoch of which nothing is held, a newer one is held with no gap before it | a gap before the newer one |
 //! | any row | a newer epoch is held | stored, marked late |
 //! | any | source id not declared on this connection | an error, as above |
+//!
+//! # What is forgotten
+//!
+//! A hub does not say of each epoch that a newer one replaced it for good, nor of the rest of one that ended that it is
+//! done. So that nobody makes a recorder grow by announcing again and again, there are 1,000 such declarations of a source
+//! on a connection at most. If a row of an older one comes all the same, the link is closed as for any row that was not
+//! declared, and on the next connection it is declared as what it is, a rest. Of the epochs that are declared nowhere, of
+//! which nothing is held or which ended, the newest 1,000 of each kind are known. That one was forgotten is known too, and
+//! makes a gap where it may have been between two that are held.
 //!
 //! A hub that is told an older position than *n*, because the rest is still on its way to the disk, sends that rest
 //! again. Waiting with the answer until the disk is done would hold up the source instead, and the repetition costs
@@ -54,7 +65,7 @@ use crate::limits::Limits;
 use crate::packet::{Ack, Resume, Source, State, Update};
 use crate::record::{Batch, Entry, EntryKind, GapReason, Missing, Position, Stamp, Stream, StreamIndex};
 use crate::time::Time;
-use sources::{EpochIndex, Sources};
+use sources::{EpochIndex, KEPT, NameIndex, Sources};
 
 /// One of a recorder's links to hubs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +103,9 @@ struct Link {
     hub: Option<HubIndex>,
     /// What was declared on this connection, by the hub's number.
     declared: HashMap<u32, Declaration>,
+    /// By source, those that may be over without a word, as they came: what was declared as the live epoch, and what is
+    /// the rest of one that ended.
+    passing: HashMap<NameIndex, VecDeque<u32>>,
     /// Declarations that were refused because another link has the name, as they came.
     refused: Vec<Refused>,
     /// Whom to answer.
@@ -124,6 +138,7 @@ struct Refused {
     epoch: u64,
     previous: u64,
     online: bool,
+    replay: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +195,7 @@ impl Recorder {
             goes_on: false,
             hub: None,
             declared: HashMap::new(),
+            passing: HashMap::new(),
             refused: Vec::new(),
             due: VecDeque::new(),
         });
@@ -209,11 +225,9 @@ impl Recorder {
         this.hub = None;
         this.due.clear();
         this.refused.clear();
-        for declaration in core::mem::take(&mut this.declared).into_values() {
-            self.sources.forget(declaration.epoch, link);
-            if declaration.online && declaration.standing != Standing::Refused {
-                self.sources.went_offline(declaration.epoch, link);
-            }
+        this.passing.clear();
+        for (id, declaration) in core::mem::take(&mut this.declared) {
+            self.let_go(link, id, &declaration);
         }
         self.admit_refused();
     }
@@ -232,14 +246,19 @@ impl Recorder {
         this.refused.retain(|refused| refused.id != source.id);
         let prefix = if source.name.starts_with('$') { "" } else { &this.prefix };
         let name = [prefix, source.name].concat();
-        let (id, epoch, online) = (source.id, source.epoch, source.online);
+        let &Source { id, epoch, online, replay, .. } = source;
         let previous = self.previous(link, source, &name);
-        let declared = Refused { id, name, epoch, previous, online };
+        let declared = Refused { id, name, epoch, previous, online, replay };
         if let Some(taken) = self.taken(&declared.name, link) {
-            self.links[link.0].refused.push(declared);
+            if !is_over(source) {
+                self.links[link.0].refuse(declared);
+            }
             return Err(taken);
         }
         self.admit(link, &declared);
+        if is_over(source) {
+            self.undeclare(link, id);
+        }
         Ok(())
     }
 
@@ -260,6 +279,11 @@ impl Recorder {
             }
             self.sources.went_online(epoch, link);
             self.tell_again(link, source.id);
+        }
+        if is_over(source) {
+            self.undeclare(link, source.id);
+        } else if source.replay && !source.online {
+            self.bound(link, epoch, source.id);
         }
         Ok(())
     }
@@ -404,7 +428,9 @@ impl Recorder {
     pub fn committed(&mut self, mut batch: Batch) {
         for entry in &batch.entries {
             self.uncommitted -= cost(entry);
-            let epoch = &mut self.sources[self.streams[entry.stream as usize]];
+            let index = self.streams[entry.stream as usize];
+            let epoch = &mut self.sources[index];
+            epoch.uncommitted -= 1;
             // A gap before an epoch has sequence 0: it moves no position.
             if entry.sequence > epoch.committed {
                 epoch.committed = entry.sequence;
@@ -412,6 +438,7 @@ impl Recorder {
                     self.links[link.0].acknowledge(id);
                 }
             }
+            self.sources.settle(index);
         }
         if self.spares.len() < SPARES {
             batch.clear();
@@ -422,9 +449,13 @@ impl Recorder {
     /// The next answer that is due on a link; for as long as there is one.
     pub fn poll_answer(&mut self, link: LinkIndex) -> Option<Answer> {
         let Link { due, declared, .. } = &mut self.links[link.0];
-        let due = due.pop_front()?;
-        let (Due::Resume(source) | Due::Ack(source)) = due;
-        let declaration = declared.get_mut(&source).expect("an answer is due only on what is declared");
+        let (due, source, declaration) = loop {
+            let due = due.pop_front()?;
+            let (Due::Resume(source) | Due::Ack(source)) = due;
+            if declared.contains_key(&source) {
+                break (due, source, declared.get_mut(&source)?);
+            }
+        };
         let committed = self.sources[declaration.epoch].committed;
         let highest = self.sources.newest(declaration.epoch);
         Some(match due {
@@ -458,6 +489,7 @@ impl Recorder {
     /// Takes in a declaration for which the name is free, and answers it.
     fn admit(&mut self, link: LinkIndex, declared: &Refused) {
         let epoch = self.sources.find_or_add(&declared.name, declared.epoch);
+        self.sources[epoch].declarations += 1;
         self.sources.declare(epoch, link, declared.id, declared.previous);
         if declared.online {
             self.sources.went_online(epoch, link);
@@ -469,6 +501,46 @@ impl Recorder {
         if self.sources.is_passed(epoch) {
             self.store_passed(link, epoch);
         }
+        if !declared.replay {
+            self.bound(link, epoch, declared.id);
+        }
+    }
+
+    /// Counts a declaration among those that may be over, and lets go of its source's first where there are too many.
+    fn bound(&mut self, link: LinkIndex, epoch: EpochIndex, id: u32) {
+        let passing = self.links[link.0].passing.entry(self.sources.name_of(epoch)).or_default();
+        if !passing.contains(&id) {
+            passing.push_back(id);
+        }
+        if passing.len() > KEPT
+            && let Some(oldest) = passing.pop_front()
+        {
+            self.undeclare(link, oldest);
+        }
+    }
+
+    /// Nothing comes of a declaration any more.
+    fn undeclare(&mut self, link: LinkIndex, id: u32) {
+        let this = &mut self.links[link.0];
+        let Some(declaration) = this.declared.remove(&id) else { return };
+        let name = self.sources.name_of(declaration.epoch);
+        if let Some(passing) = this.passing.get_mut(&name) {
+            if let Some(place) = passing.iter().rposition(|other| *other == id) {
+                passing.remove(place);
+            }
+            if passing.is_empty() {
+                this.passing.remove(&name);
+            }
+        }
+        self.let_go(link, id, &declaration);
+    }
+
+    /// A declaration was taken out.
+    fn let_go(&mut self, link: LinkIndex, id: u32, declaration: &Declaration) {
+        if declaration.online && declaration.standing != Standing::Refused {
+            self.sources.went_offline(declaration.epoch, link);
+        }
+        self.sources.undeclare(declaration.epoch, link, id);
     }
 
     /// Notes that something may be missing before a newer epoch: one of which nothing is held was declared after it.
@@ -562,6 +634,7 @@ impl Recorder {
             body: start..self.batch.bytes.len(),
         };
         self.uncommitted += cost(&entry);
+        self.sources[epoch].uncommitted += 1;
         self.batch.entries.push(entry);
     }
 
@@ -571,9 +644,11 @@ impl Recorder {
         match self.sources[epoch].stream {
             Some((stream, through)) if through == hub => stream,
             _ => {
-                let index = StreamIndex::try_from(self.streams.len())
-                    .expect("a recorder does not live to see 2^32 epochs");
-                self.streams.push(epoch);
+                let index = self.sources.free_stream().unwrap_or_else(|| {
+                    self.streams.push(epoch);
+                    StreamIndex::try_from(self.streams.len() - 1).expect("nobody has 2^32 epochs at once")
+                });
+                self.streams[index as usize] = epoch;
                 self.sources[epoch].stream = Some((index, hub));
                 self.batch.streams.push(Stream {
                     index,
@@ -602,6 +677,17 @@ impl Recorder {
 }
 
 impl Link {
+    /// Keeps a declaration that another link stands in the way of; of each source so many, the newest.
+    fn refuse(&mut self, declared: Refused) {
+        let of_name = |other: &&Refused| other.name == declared.name;
+        if self.refused.iter().filter(of_name).count() >= KEPT
+            && let Some(oldest) = self.refused.iter().position(|other| of_name(&other))
+        {
+            self.refused.remove(oldest);
+        }
+        self.refused.push(declared);
+    }
+
     fn acknowledge(&mut self, id: u32) {
         if let Some(declaration) = self.declared.get_mut(&id)
             && !core::mem::replace(&mut declaration.acknowledge, true)
@@ -618,6 +704,15 @@ struct Row<'a> {
     stamp: Stamp,
     replayed: bool,
     body: &'a [u8],
+}
+
+/// Why an epoch is offline of which the End has come. Its writer may be there, and the rest of it come from there, also
+/// when a newer one has taken its place.
+const ENDED: &str = "ended";
+
+/// Whether its hub knows it no longer: of the rest of an older epoch there is nothing without its writer.
+fn is_over(source: &Source<'_>) -> bool {
+    !source.online && (source.is_forgotten() || (source.replay && source.reason != ENDED))
 }
 
 /// The memory that an entry takes.

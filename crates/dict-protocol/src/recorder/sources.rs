@@ -10,16 +10,26 @@ use super::{HubIndex, LinkIndex};
 use crate::record::{GapReason, Missing, Position, StreamIndex};
 use crate::time::Time;
 
-/// An epoch's place in [`Sources`]; epochs are never forgotten, since a rest of any may come.
+/// Of so many of a source's epochs that nobody declares now, the newest, it is known that they were declared, if nothing
+/// is held of them, and how far they are held, if they ended; older ones are forgotten. Of what is held and did not end the
+/// rest may come, so that is known for ever.
+pub(super) const KEPT: usize = 1_000;
+
+/// An epoch's place in [`Sources`]. It is another's when that is forgotten, which it is not while it is declared on a link
+/// or a batch with a row of it is not committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EpochIndex(usize);
 
-type NameIndex = usize;
+pub(super) type NameIndex = usize;
 
-/// Every source and epoch that was ever heard of.
+/// Every source that was ever heard of, and its epochs but for those that are forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     epochs: Vec<Epoch>,
+    /// Places of epochs that are forgotten.
+    free: Vec<EpochIndex>,
+    /// Their numbers in batches.
+    free_streams: Vec<StreamIndex>,
     names: Vec<Name>,
     by_name: BTreeMap<String, NameIndex>,
 }
@@ -45,6 +55,10 @@ pub(super) struct Epoch {
     pub(super) stream: Option<(StreamIndex, HubIndex)>,
     /// Where acknowledgements go: the link that declared it last, and that hub's number for it.
     pub(super) declared: Option<(LinkIndex, u32)>,
+    /// How many declarations of it there are, on all links.
+    pub(super) declarations: usize,
+    /// Its rows that are not committed.
+    pub(super) uncommitted: usize,
 }
 
 #[derive(Debug)]
@@ -55,6 +69,10 @@ struct Name {
     newest: u64,
     /// For each declaration of it that is online, the link.
     online: Vec<LinkIndex>,
+    /// How often one of its epochs became one that may be forgotten, since that was last looked at.
+    idle: usize,
+    /// The least and the greatest epoch that was forgotten and of which nothing was held.
+    forgotten: Option<(u64, u64)>,
 }
 
 impl Epoch {
@@ -75,6 +93,7 @@ impl Sources {
             let name = epoch.name;
             self.names[name].newest = self.names[name].newest.max(position.epoch);
         }
+        self.settle(index);
     }
 
     pub(super) fn find_or_add(&mut self, name: &str, epoch: u64) -> EpochIndex {
@@ -85,28 +104,63 @@ impl Sources {
                 epochs: BTreeMap::new(),
                 newest: 0,
                 online: Vec::new(),
+                idle: 0,
+                forgotten: None,
             });
             self.names.len() - 1
         });
-        *self.names[name].epochs.entry(epoch).or_insert_with(|| {
-            self.epochs.push(Epoch {
-                name,
-                epoch,
-                previous: 0,
-                received: 0,
-                committed: 0,
-                ended: false,
-                time: Time::default(),
-                gap_before: false,
-                stream: None,
-                declared: None,
-            });
+        if let Some(known) = self.names[name].epochs.get(&epoch) {
+            return *known;
+        }
+        let new = Epoch {
+            name,
+            epoch,
+            previous: 0,
+            received: 0,
+            committed: 0,
+            ended: false,
+            time: Time::default(),
+            gap_before: false,
+            stream: None,
+            declared: None,
+            declarations: 0,
+            uncommitted: 0,
+        };
+        let index = if let Some(free) = self.free.pop() {
+            self[free] = new;
+            free
+        } else {
+            self.epochs.push(new);
             EpochIndex(self.epochs.len() - 1)
-        })
+        };
+        self.names[name].epochs.insert(epoch, index);
+        index
+    }
+
+    /// How many epochs are known.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.epochs.len() - self.free.len()
     }
 
     pub(super) fn name(&self, epoch: EpochIndex) -> &str {
         &self.names[self[epoch].name].name
+    }
+
+    /// The least and the greatest epoch that was forgotten and of which nothing was held.
+    #[cfg(test)]
+    pub(super) fn forgotten(&self, name: &str) -> Option<(u64, u64)> {
+        self.names[self.by_name[name]].forgotten
+    }
+
+    /// The source that an epoch is of: the same for all of them.
+    pub(super) fn name_of(&self, epoch: EpochIndex) -> NameIndex {
+        self[epoch].name
+    }
+
+    /// A number in batches that is nobody's any more.
+    pub(super) fn free_stream(&mut self) -> Option<StreamIndex> {
+        self.free_streams.pop()
     }
 
     /// The highest epoch held of the source that `epoch` is of; 0: none.
@@ -126,9 +180,62 @@ impl Sources {
         self[epoch].declared = Some((link, id));
     }
 
-    /// The link on which it was declared is closed.
-    pub(super) fn forget(&mut self, epoch: EpochIndex, link: LinkIndex) {
-        self[epoch].declared = self[epoch].declared.filter(|(by, _)| *by != link);
+    /// A declaration of it is over. After this the epoch may be forgotten.
+    pub(super) fn undeclare(&mut self, epoch: EpochIndex, link: LinkIndex, id: u32) {
+        let this = &mut self[epoch];
+        this.declared = this.declared.filter(|by| *by != (link, id));
+        this.declarations -= 1;
+        self.settle(epoch);
+    }
+
+    /// Now that an epoch may be one to be forgotten, or will be once a newer one is held, forgets the older ones of its
+    /// source where there are many.
+    pub(super) fn settle(&mut self, epoch: EpochIndex) {
+        let Epoch { name, declarations, uncommitted, .. } = self[epoch];
+        if declarations > 0 || uncommitted > 0 {
+            return;
+        }
+        self.names[name].idle += 1;
+        if self.names[name].idle < KEPT {
+            return;
+        }
+        self.names[name].idle = 0;
+        let epochs: Vec<EpochIndex> = self.names[name].epochs.values().rev().copied().collect();
+        let mut kept = [0; 2];
+        for epoch in epochs {
+            if self.is_idle(epoch) {
+                let kept = &mut kept[usize::from(self[epoch].is_held())];
+                *kept += 1;
+                if *kept > KEPT {
+                    self.forget(epoch);
+                }
+            }
+        }
+    }
+
+    /// Whether an epoch can be forgotten: nobody declares it, and nothing or all of it is on the disk. The newest held
+    /// stays: whatever comes next follows it.
+    fn is_idle(&self, epoch: EpochIndex) -> bool {
+        let this = &self[epoch];
+        let is_over = !this.is_held() || (this.ended && this.epoch != self.newest(epoch));
+        this.declarations == 0 && this.uncommitted == 0 && is_over
+    }
+
+    /// Forgets an epoch, so that what is decided without it is a gap rather than none.
+    fn forget(&mut self, epoch: EpochIndex) {
+        if !self[epoch].is_held() {
+            let number = self[epoch].epoch;
+            let forgotten = &mut self.names[self.epochs[epoch.0].name].forgotten;
+            let (least, greatest) = forgotten.unwrap_or((number, number));
+            *forgotten = Some((least.min(number), greatest.max(number)));
+        } else if let Some(after) = self.held_after(epoch) {
+            // The gap up to that one begins after what is forgotten.
+            self[after].gap_before = false;
+        }
+        let Epoch { name, epoch: number, stream, .. } = self[epoch];
+        self.names[name].epochs.remove(&number);
+        self.free_streams.extend(stream.map(|(stream, _)| stream));
+        self.free.push(epoch);
     }
 
     pub(super) fn went_online(&mut self, epoch: EpochIndex, link: LinkIndex) {
@@ -179,8 +286,10 @@ impl Sources {
             Some(before) => self[before].ended && self[before].epoch == previous,
         };
         let last = before.map_or(0, |before| self[before].epoch);
+        let name = &self.names[name];
         let between = (Bound::Excluded(last), Bound::Excluded(number));
-        ended && (number <= last + 1 || self.names[name].epochs.range(between).next().is_none())
+        let is_forgotten = name.forgotten.is_some_and(|(least, greatest)| least < number && greatest > last);
+        ended && (number <= last + 1 || (!is_forgotten && name.epochs.range(between).next().is_none()))
     }
 
     /// Whether nothing of an epoch is held, but something of a newer one is.

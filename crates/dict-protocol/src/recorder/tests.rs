@@ -291,3 +291,118 @@ fn reading_pauses_at_the_limit_and_goes_on_after_a_commit() {
     commit(&mut recorder);
     assert!(!recorder.should_pause());
 }
+
+#[test]
+fn epochs_that_nothing_comes_of_take_a_bounded_memory_and_are_under_a_gap() {
+    let (mut recorder, link) = recorder(&[(1, 3, true)]);
+    // Of another source than this one it is known that nothing is missing.
+    let other = |id, epoch| Source { name: "oven", ..source(id, epoch, 0) };
+    recorder.source(link, &other(1, 7)).unwrap();
+    for epoch in 2..20_000 {
+        recorder.source(link, &source(epoch as u32, epoch, 1)).unwrap();
+        answers(&mut recorder, link);
+    }
+    let bound = 2 * KEPT + 2;
+    assert!(recorder.sources.known() <= bound + KEPT, "{}", recorder.sources.known());
+    assert!(recorder.links[0].declared.len() <= KEPT + 1, "{}", recorder.links[0].declared.len());
+    // The newest come as rests after the connection is made anew, and then one that names the last one held.
+    recorder.closed(link);
+    recorder.opened(link, "lab");
+    recorder.source(link, &source(1, 20_000, 1)).unwrap();
+    recorder.source(link, &other(2, 7)).unwrap();
+    recorder.update(link, &update(1, 1)).unwrap();
+    recorder.update(link, &update(2, 1)).unwrap();
+    let update = EntryKind::Update;
+    assert_eq!(kinds(&recorder.take_batch().unwrap()), [(gap(1, 3), 0), (update, 1), (update, 1)]);
+}
+
+#[test]
+fn that_an_epoch_is_forgotten_makes_a_gap_where_all_of_those_that_are_known_follow() {
+    let (mut recorder, link) = recorder(&[(1, 3, true)]);
+    recorder.source(link, &source(2, 2, 1)).unwrap();
+    recorder.closed(link);
+    // All but the epoch after the one held are held and forgotten, as is that one.
+    for epoch in 10..10_000 {
+        recorder.opened(link, "lab");
+        recorder.source(link, &source(1, epoch, 1)).unwrap();
+        recorder.closed(link);
+    }
+    let (least, greatest) = recorder.sources.forgotten("psu").unwrap();
+    assert!(least == 2 && greatest < 10_000, "{least} to {greatest}");
+    recorder.opened(link, "lab");
+    // Only of the one that is forgotten is it known that it was between them.
+    recorder.source(link, &source(1, 5, 1)).unwrap();
+    recorder.update(link, &update(1, 1)).unwrap();
+    assert_eq!(kinds(&recorder.take_batch().unwrap()), [(gap(1, 3), 0), (EntryKind::Update, 1)]);
+}
+
+#[test]
+fn a_rest_that_its_hub_has_dropped_is_declared_no_more() {
+    for gone in [
+        Source { online: false, replay: true, ..source(1, 7, 0) },
+        Source { online: false, reason: Source::FORGOTTEN, ..source(1, 7, 0) },
+    ] {
+        let (mut recorder, link) = recorder(&[]);
+        recorder.source(link, &source(1, 7, 0)).unwrap();
+        recorder.source(link, &gone).unwrap();
+        assert_eq!(answers(&mut recorder, link), []);
+        assert_eq!(recorder.update(link, &update(1, 1)), Err(RecorderError::Undeclared { id: 1 }));
+        assert_eq!(recorder.sources.online_elsewhere("psu", LinkIndex(1)), None);
+        assert!(recorder.links[0].passing.is_empty());
+    }
+}
+
+#[test]
+fn the_rest_of_an_epoch_that_ended_comes_although_it_is_offline() {
+    let (mut recorder, link) = recorder(&[]);
+    let ended = |id, epoch| Source { online: false, replay: true, reason: "ended", ..source(id, epoch, 0) };
+    for epoch in 1..3_000 {
+        recorder.source(link, &ended(epoch as u32, epoch)).unwrap();
+    }
+    assert_eq!(recorder.update(link, &update(1, 1)), Ok(Taken::Stored));
+    // Whoever says so of each that it gives up does not make it grow.
+    for epoch in 3_000..9_000 {
+        recorder.source(link, &Source { replay: true, ..source(epoch as u32, epoch, 0) }).unwrap();
+        recorder.source(link, &ended(epoch as u32, epoch)).unwrap();
+    }
+    assert!(recorder.links[0].declared.len() <= 3_000 + KEPT, "{}", recorder.links[0].declared.len());
+}
+
+#[test]
+fn of_epochs_that_ended_the_newest_thousand_are_known() {
+    let (mut recorder, link) = recorder(&[(1, 3, false)]);
+    let mut streams = 0;
+    for epoch in 2..5_000 {
+        let id = epoch as u32;
+        recorder.source(link, &source(id, epoch, epoch - 1)).unwrap();
+        recorder.update(link, &update(id, 1)).unwrap();
+        recorder.update(link, &Update { end: true, ..update(id, 2) }).unwrap();
+        let batch = recorder.take_batch().unwrap();
+        // After the first, which is after one that did not end, nothing is missing.
+        assert_eq!(batch.entries.len(), if epoch == 2 { 3 } else { 2 });
+        assert_eq!(batch.streams.iter().map(|stream| stream.epoch).collect::<Vec<_>>(), [epoch]);
+        streams = streams.max(batch.entries.last().unwrap().stream);
+        recorder.committed(batch);
+        recorder
+            .source(link, &Source { online: false, replay: true, ..source(id, epoch, epoch - 1) })
+            .unwrap();
+        answers(&mut recorder, link);
+    }
+    assert!(recorder.sources.known() <= 2 * KEPT + 2 && streams <= 2 * KEPT as u32 + 2, "{streams}");
+    for (epoch, after) in [(1, 3), (4_000, 2), (4_999, 2), (2, 0)] {
+        recorder.source(link, &Source { replay: true, ..source(9_000 + epoch as u32, epoch, 0) }).unwrap();
+        assert_eq!(answers(&mut recorder, link), [("resume", 9_000 + epoch as u32, after, 4_999)]);
+    }
+}
+
+#[test]
+fn what_comes_between_epochs_that_are_forgotten_is_under_a_gap() {
+    let held: Vec<_> = (1..=3_000).map(|epoch| (10 * epoch, 3, true)).collect();
+    let (mut recorder, link) = recorder(&held);
+    assert!(recorder.sources.known() <= 2 * KEPT, "{}", recorder.sources.known());
+    recorder.source(link, &Source { replay: true, ..source(1, 15, 10) }).unwrap();
+    let batch = recorder.take_batch().unwrap();
+    let EntryKind::Gap { missing } = batch.entries[0].kind else { panic!("{batch:?}") };
+    assert_eq!((missing.after_epoch, missing.after), (0, 0));
+    assert!(batch.streams[0].epoch > 15, "{batch:?}");
+}

@@ -107,7 +107,9 @@ impl<'a> Group<'a> {
         let (kind, missing, parsed) = match Body::parse(kind, body) {
             Ok(parsed) => (kind, missing, parsed),
             Err(error) => {
-                tracing::error!(epoch, sequence = entry.sequence, %error, "stored, but not readable");
+                let declared = self.streams.get(entry.stream as usize).and_then(Option::as_ref);
+                let source = declared.map_or("", |declared| &declared.stream.source);
+                tracing::error!(source, epoch, sequence = entry.sequence, %error, "stored, but not readable");
                 let reason = GapReason::Unreadable;
                 let unreadable = Missing { after_epoch: epoch, after: held, reason, since: None };
                 (RecordKind::Unreadable, Some(missing.unwrap_or(unreadable)), Body::Nothing)
