@@ -32,7 +32,9 @@ mod token;
 pub use amount::{SizeError, parse_size};
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
-pub use limits::{LimitArguments, LimitSetting, LimitSettingError, limits};
+pub use limits::{
+    LIMIT_HELP, LIMIT_LONG_HELP, LimitArguments, LimitSetting, LimitSettingError, Role, limits,
+};
 pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};

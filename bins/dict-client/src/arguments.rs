@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use dict_cli::{HubArgument, LimitSetting, time};
+use dict_cli::{HubArgument, LIMIT_HELP, LIMIT_LONG_HELP, LimitSetting, time};
 use dict_event_loop::client::{Level, Mode};
 use dict_protocol::pattern::Pattern;
 
@@ -29,10 +29,10 @@ pub(crate) struct ConnectionArguments {
     /// The name to be known by on the hub, which others send and ask to
     #[arg(long, global = true, value_name = "NAME", default_value = "dict-client")]
     pub(crate) name: String,
-    /// Set a limit of this client, as body=2MiB: a hub whose own was raised needs it; may be given several times
-    ///
-    /// `dict-server limits` lists all of them.
-    #[arg(long = "limit", global = true, value_name = "NAME=VALUE")]
+    // As in `LimitArguments`, and with every command.
+    #[arg(
+        long = "limit", global = true, value_name = "NAME=VALUE", help = LIMIT_HELP, long_help = LIMIT_LONG_HELP
+    )]
     pub(crate) limits: Vec<LimitSetting>,
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use arguments::{Arguments, Command, ConnectionArguments, ForgetArguments};
+use dict_cli::Role;
 use dict_event_loop::client::{Builder, Client};
 use dict_protocol::limits::Limits;
 
@@ -50,7 +51,7 @@ impl ConnectionArguments {
 
     /// What this client takes at most, and what it sends.
     fn limits(&self) -> Result<Limits> {
-        dict_cli::limits(&self.limits)
+        dict_cli::limits(Role::Client, &self.limits)
     }
 
     /// Connects to the hub as a client about which more is said.

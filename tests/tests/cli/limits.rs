@@ -16,8 +16,9 @@ fn all_limits_are_listed() {
         let line = listed.lines().find(|line| line.starts_with(&format!("{} ", limit.name)));
         let line = line.unwrap_or_else(|| panic!("no {} in {listed}", limit.name));
         assert!(line.ends_with(limit.meaning), "{line}");
+        assert_eq!(line.split_whitespace().nth(1), Some(limit.whom.as_str()), "{line}");
         let default = limit.unit.show(limit.default).to_string();
-        assert_eq!(line.split_whitespace().nth(1), Some(&*default), "{line}");
+        assert_eq!(line.split_whitespace().nth(2), Some(&*default), "{line}");
     }
 }
 
