@@ -11,7 +11,8 @@ use crate::run::UsageError;
 use crate::time::{TimeError, parse_duration};
 
 /// The help of `--limit`.
-pub const LIMIT_HELP: &str = "Set a limit, as sources=20000, body=2MiB or greeting=2s; may be given several times";
+pub const LIMIT_HELP: &str =
+    "Set a limit, as sources=20000, body=2MiB or greeting=2s; may be given several times";
 
 /// And more of it.
 pub const LIMIT_LONG_HELP: &str = "\
@@ -23,6 +24,7 @@ takes --config has them there too, as keys of the table [limits].";
 /// `--limit`, for clap to flatten into a program's arguments.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LimitArguments {
+    /// Those that are set.
     #[arg(long = "limit", value_name = "NAME=VALUE", help = LIMIT_HELP, long_help = LIMIT_LONG_HELP)]
     pub limits: Vec<LimitSetting>,
 }
@@ -64,7 +66,10 @@ impl LimitArguments {
 /// # Errors
 ///
 /// [`UsageError`] if one is for other programs, or they contradict each other.
-pub fn limits<'a>(role: Role, settings: impl IntoIterator<Item = &'a LimitSetting>) -> anyhow::Result<Limits> {
+pub fn limits<'a>(
+    role: Role,
+    settings: impl IntoIterator<Item = &'a LimitSetting>,
+) -> anyhow::Result<Limits> {
     let mut limits = Limits::default();
     let settings: Vec<_> = settings.into_iter().collect();
     for LimitSetting { limit, amount } in &settings {

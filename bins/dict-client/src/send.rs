@@ -34,10 +34,7 @@ pub(crate) fn run(connection: ConnectionArguments, arguments: &SendArguments) ->
     }
 }
 
-fn content(
-    SendArguments { text, binary, json, .. }: &SendArguments,
-    limits: &Limits,
-) -> Result<Content> {
+fn content(SendArguments { text, binary, json, .. }: &SendArguments, limits: &Limits) -> Result<Content> {
     match (text, binary, json) {
         (Some(text), _, _) => Ok(Content::Text(text.clone())),
         (_, Some(path), _) => Ok(Content::Binary(read(path, limits)?)),

@@ -223,7 +223,10 @@ fn what_cannot_be_taken_ends_the_watch_and_nothing_else() {
     let _third = publish("a/third", 1.into());
     let all = watch("a/");
     let error = all.wait_current(SOON).unwrap_err().to_string();
-    assert!(error.contains("\"a/third\"") && error.contains("more than 2 sources (limit sources)"), "{error}");
+    assert!(
+        error.contains("\"a/third\"") && error.contains("more than 2 sources (limit sources)"),
+        "{error}"
+    );
     assert_eq!((all.latest("a/first"), all.sources()), (None, vec![]));
 
     // And so is a value that is too deep, when it comes.

@@ -50,10 +50,9 @@ fn what_it_prints_for_other_machines_listens_for_them_with_rules() {
     let token = token.to_str().unwrap();
     let made = succeed("dict-server", &["token", "bench1", "--output", token]);
     std::fs::write(&rules, made.replace("request = []", "request = [\"$status\"]")).unwrap();
-    let listen = link(&printed, "to listen:").replace("7450", "0");
+    let listen = link(&printed, "to listen:").replace("0.0.0.0:7450", "127.0.0.1:0");
     let rules = rules.to_str().unwrap();
-    let (_server, address) =
-        Running::listening("dict-server", &["--listen", &listen, "--access", rules]);
+    let (_server, address) = Running::listening("dict-server", &["--listen", &listen, "--access", rules]);
     let port = address.rsplit(':').next().unwrap();
     let connect = link(&printed, "to connect:").replace("7450", port);
     succeed("dict-client", &["--hub", &format!("{connect},token-file={token}"), "status"]);

@@ -136,7 +136,12 @@ impl Watches {
     }
 
     /// Ends the watches that are about a source, which cannot be taken in; those are returned.
-    pub(super) fn give_up(&mut self, source: &str, error: &WatchError, mirror: &mut Mirror) -> Vec<SubscriptionId> {
+    pub(super) fn give_up(
+        &mut self,
+        source: &str,
+        error: &WatchError,
+        mirror: &mut Mirror,
+    ) -> Vec<SubscriptionId> {
         let mut ended = Vec::new();
         for (&id, watch) in self.watches.iter_mut().filter(|(_, watch)| watch.is_about(source)) {
             watch.ended = Some(error.clone());
