@@ -33,7 +33,9 @@ mod token;
 pub use amount::{SizeError, parse_size};
 pub use hub::HubArgument;
 pub use interrupt::{Stop, on_interrupt};
-pub use limits::{LimitArguments, LimitSetting, LimitSettingError, limits};
+pub use limits::{
+    LIMIT_HELP, LIMIT_LONG_HELP, LimitArguments, LimitSetting, LimitSettingError, Role, limits,
+};
 pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
 pub use open_files::allow_open_files;
 #[cfg(feature = "rows")]

@@ -1,23 +1,53 @@
-//! `--limit` and `[limits]`: what a hub takes at most, as people set it.
+//! `--limit` and `[limits]`: what a program takes at most, as people set it.
 
 use std::str::FromStr;
 
 use clap::Args;
-use dict_protocol::limits::{Limit, LimitError, Limits, Unit};
+use dict_protocol::limits::{Limit, LimitError, Limits, Unit, Whom};
 
 use crate::amount::{SizeError, parse_size};
 use crate::config::Config;
 use crate::run::UsageError;
 use crate::time::{TimeError, parse_duration};
 
+/// The help of `--limit`.
+pub const LIMIT_HELP: &str =
+    "Set a limit, as sources=20000, body=2MiB or greeting=2s; may be given several times";
+
+/// And more of it.
+pub const LIMIT_LONG_HELP: &str = "\
+Set a limit, as sources=20000, body=2MiB or greeting=2s; may be given several times
+
+`dict-server limits` lists all of them, and for whom each is. Those for both have to be raised at both ends. A program that \
+takes --config has them there too, as keys of the table [limits].";
+
 /// `--limit`, for clap to flatten into a program's arguments.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LimitArguments {
-    /// Set a limit, as connections=20000, body=2MiB or greeting=2s; may be given several times
-    ///
-    /// `dict-server limits` lists all of them. In a file of --config they are the keys of the table [limits].
-    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    /// Those that are set.
+    #[arg(long = "limit", value_name = "NAME=VALUE", help = LIMIT_HELP, long_help = LIMIT_LONG_HELP)]
     pub limits: Vec<LimitSetting>,
+}
+
+/// What a program is, as far as limits are for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A hub.
+    Hub,
+    /// A client.
+    Client,
+    /// A logger: a hub and, of others, a client.
+    Logger,
+}
+
+impl Role {
+    fn takes(self, whom: Whom) -> bool {
+        match self {
+            Self::Hub => matches!(whom, Whom::Hub | Whom::Both),
+            Self::Client => matches!(whom, Whom::Client | Whom::Both),
+            Self::Logger => true,
+        }
+    }
 }
 
 impl LimitArguments {
@@ -25,24 +55,38 @@ impl LimitArguments {
     ///
     /// # Errors
     ///
-    /// [`UsageError`] if they contradict each other.
-    pub fn read(&self, config: &Config) -> anyhow::Result<Limits> {
-        limits(config.limits.iter().chain(&self.limits))
+    /// [`UsageError`] if one is for other programs, or they contradict each other.
+    pub fn read(&self, role: Role, config: &Config) -> anyhow::Result<Limits> {
+        limits(role, config.limits.iter().chain(&self.limits))
     }
 }
 
-/// The default limits with these set, the last of each name.
+/// The default limits with these set, the last of each name, and others raised that these need more of.
 ///
 /// # Errors
 ///
-/// [`UsageError`] if they contradict each other.
-pub fn limits<'a>(settings: impl IntoIterator<Item = &'a LimitSetting>) -> anyhow::Result<Limits> {
+/// [`UsageError`] if one is for other programs, or they contradict each other.
+pub fn limits<'a>(
+    role: Role,
+    settings: impl IntoIterator<Item = &'a LimitSetting>,
+) -> anyhow::Result<Limits> {
     let mut limits = Limits::default();
-    let mut settings = settings.into_iter();
-    settings
-        .try_for_each(|setting| limits.set(setting.limit.name, setting.amount))
-        .and_then(|()| limits.check())
-        .map_err(|error| UsageError(error.to_string()))?;
+    let settings: Vec<_> = settings.into_iter().collect();
+    for LimitSetting { limit, amount } in &settings {
+        if !role.takes(limit.whom) {
+            let whom = match limit.whom {
+                Whom::Hub => "hubs: dict-server, and logger",
+                Whom::Client => "clients",
+                Whom::Both => "hubs and clients",
+                Whom::Logger => "loggers",
+            };
+            let text = format!("limit {} is for {whom}; here it would do nothing", limit.name);
+            return Err(UsageError(text).into());
+        }
+        limits.set(limit.name, *amount).map_err(|error| UsageError(error.to_string()))?;
+    }
+    limits.raise(|name| settings.iter().any(|setting| setting.limit.name == name));
+    limits.check().map_err(|error| UsageError(error.to_string()))?;
     Ok(limits)
 }
 
@@ -149,11 +193,32 @@ mod tests {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
         let mut config = Config::default();
         config.limits = parse(&["connections=5", "sources=9"]);
-        let read = |texts| LimitArguments { limits: parse(texts) }.read(&config);
+        let read = |texts| LimitArguments { limits: parse(texts) }.read(Role::Hub, &config);
         let limits = read(&["connections=7", "connections=8"]).unwrap();
         assert_eq!((limits.connections, limits.sources, limits.body), (8, 9, 1 << 20));
         let error = read(&["body=16KiB"]).unwrap_err();
         assert!(error.downcast_ref::<UsageError>().is_some(), "{error}");
         assert!(error.to_string().starts_with("limit body cannot be 16KiB with the others"), "{error}");
+        let limits = read(&["body=32MiB"]).unwrap();
+        assert!(limits.every_output > 32 << 20 && limits.output > 32 << 20);
+    }
+
+    #[test]
+    fn a_limit_that_would_do_nothing_is_told() {
+        for (role, text, told) in [
+            (Role::Client, "connections=1", Some("limit connections is for hubs: dict-server, and logger;")),
+            (Role::Client, "watch_events=5", None),
+            (Role::Client, "uncommitted=1MiB", Some("limit uncommitted is for loggers;")),
+            (Role::Hub, "watch_events=5", Some("limit watch_events is for clients;")),
+            (Role::Hub, "connections=1", None),
+            (Role::Hub, "body=4MiB", None),
+            (Role::Client, "body=4MiB", None),
+            (Role::Logger, "watch_events=5", None),
+            (Role::Logger, "connections=1", None),
+        ] {
+            let error = limits(role, &[text.parse().unwrap()]).err().map(|error| error.to_string());
+            let is_told = error.as_deref().unwrap_or_default().starts_with(told.unwrap_or_default());
+            assert!(error.is_some() == told.is_some() && is_told, "{role:?} {text}: {error:?}");
+        }
     }
 }

@@ -23,37 +23,44 @@ pub(crate) const INSECURE_OLDER: &str = "insecure-older";
 
 /// What links look like, for the end of a program's `--help`.
 pub const LINK_HELP: &str = "\
-Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? and &. HOST or HOST:PORT alone is a hub's.
+Links: SCHEME://HOST:PORT?OPTION=VALUE,OPTION=VALUE in quotes, as shells eat ? and &.
+HOST or HOST:PORT alone is a hub's.
   dictwire://  port 7450: the protocol of hubs
       prefix=TEXT               to connect: put before the names of the other hub's sources
-      token-file=FILE           to connect: the token to come with, in a file that nobody else can read (chmod 600)
-                                [default: DICTWIRE_TOKEN of the environment, if that is set; of several hubs each
-                                needs a file]
-      insecure-token=true|false to connect: whether a token is sent to another machine though it is not encrypted and
+      token-file=FILE           to connect: the token to come with, in a file that nobody else
+                                can read (chmod 600) [default: DICTWIRE_TOKEN of the environment;
+                                of several hubs each needs a file]
+      insecure-token=true|false to connect: whether a token is sent to another machine where
                                 everybody between can read it [default: false]
   dictwires:// port 7450: the same, encrypted by TLS 1.3; `dict-server keygen` makes the files
       prefix, token-file        as there
       cert=FILE                 the certificate to show; needed to listen
       key=FILE                  its private key, which nobody else may read (chmod 600)
-      ca=FILE                   the CA to trust: to listen, clients must show a certificate that it signed; to connect,
-                                [default: those that this machine trusts]
-      pin=SHA256                to connect: trust this one certificate, whatever its CA, name and dates are
-      server=NAME               to connect: the name that the certificate must be for [default: HOST]
+      ca=FILE                   the CA to trust: to listen, clients must show a certificate that
+                                it signed; to connect, [default: those that this machine trusts]
+      pin=SHA256                to connect: trust this one certificate, whatever its CA, name and
+                                dates are
+      server=NAME               to connect: the name that the certificate must be for
+                                [default: HOST]
   All below:
-      identity=NAME             as whom programs of this link act, where --access has rules [default: the scheme]
+      identity=NAME             as whom programs of this link act, where --access has rules
+                                [default: the scheme]
   pytcp://     port 12345: dictionaries from a server to its clients
-      source=NAME               the source that clients are served [default: all, by name], or that the server's
-                                dictionary becomes [default: pytcp/HOST]
+      source=NAME               the source that clients are served [default: all, by name], or
+                                that the server's dictionary becomes [default: pytcp/HOST]
   comms://     port 3000: messages, both ways
       type=json|string|binary   what comes in [default: json]
       send=json|string|binary   what goes out [default: as type]
       order=little|big          the bytes of a message's length [default: little]
-      source=NAME               a source that dictionaries which come in feed besides; needs type=json
+      source=NAME               a source that dictionaries which come in feed besides; needs
+                                type=json
       as=state|patch            they are its whole state, or keys to set [default: state]
-      relay=true|false          to listen: whether what one says is sent to all [default: false]
+      relay=true|false          to listen: whether what one says is sent to all
+                                [default: false]
       watch=PATTERN             sources whose dictionaries are sent
   comet://     port 65432: requests and answers
-      name=NAME                 to connect, and needed there: what the program is called by those who ask it
+      name=NAME                 to connect, and needed there: what the program is called by those
+                                who ask it
       timeout=SECONDS           to listen: how long an answer may take [default: 30]
   pingpong://  port 8889, to listen on alone: readings
       source=NAME               the source that they become [default: pingpong/HOST]";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use dict_cli::{HubArgument, LimitSetting, time};
+use dict_cli::{HubArgument, LIMIT_HELP, LIMIT_LONG_HELP, LimitSetting, time};
 use dict_event_loop::client::{Level, Mode};
 use dict_protocol::pattern::Pattern;
 
@@ -29,10 +29,10 @@ pub(crate) struct ConnectionArguments {
     /// The name to be known by on the hub, which others send and ask to
     #[arg(long, global = true, value_name = "NAME", default_value = "dict-client")]
     pub(crate) name: String,
-    /// Set a limit of this client, as body=2MiB: a hub whose own was raised needs it; may be given several times
-    ///
-    /// `dict-server limits` lists all of them.
-    #[arg(long = "limit", global = true, value_name = "NAME=VALUE")]
+    // As in `LimitArguments`, and with every command.
+    #[arg(
+        long = "limit", global = true, value_name = "NAME=VALUE", help = LIMIT_HELP, long_help = LIMIT_LONG_HELP
+    )]
     pub(crate) limits: Vec<LimitSetting>,
 }
 
@@ -57,7 +57,8 @@ pub(crate) enum Command {
 /// Publish a dictionary
 ///
 /// SOURCE KEY=VALUE... sets those keys and leaves the others as they are; the command ends when that is acknowledged.
-/// With --stdin it goes on until the input ends.
+/// With --stdin it goes on until the input ends. What is to be left as it is (also with --stdin --patch) is read from
+/// the hub first: where a hub has rules, that takes the right read besides write, and --replace does without.
 #[derive(Debug, Args)]
 pub(crate) struct PublishArguments {
     /// The source's name, as bench1/psu
@@ -73,8 +74,8 @@ pub(crate) struct PublishArguments {
     pub(crate) text: bool,
     /// Read dictionaries from standard input: a JSON object a line, each the whole new state
     ///
-    /// Waits while more is unacknowledged than fits in memory (64 MiB, a million updates). Ends with 0 when every line is acknowledged; if it fails,
-    /// it tells which line is the last that is.
+    /// Waits while more is unacknowledged than fits in memory (64 MiB, a million updates). Ends with 0 when every line
+    /// is acknowledged; if it fails, it tells which line is the last that is.
     #[arg(long, conflicts_with_all = ["pairs", "text"])]
     pub(crate) stdin: bool,
     /// With --stdin: each line holds keys to set, and leaves the others (null is a value like any other)

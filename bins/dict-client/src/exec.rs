@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use dict_cli::{TOKEN_VARIABLE, UsageError};
+use dict_protocol::encoding::json::JsonError;
 use dict_protocol::encoding::tagged;
-use dict_protocol::limits::Limits;
 use dict_protocol::value::Value;
 
 use crate::text::{to_json, value_or_text};
@@ -23,17 +23,19 @@ const POLL: Duration = Duration::from_millis(5);
 pub(crate) struct Program {
     name: String,
     arguments: Vec<String>,
+    /// How deep an answer may nest.
+    depth: usize,
 }
 
 impl Program {
     /// A command as words; a single one is divided at spaces, unless they are quoted.
-    pub(crate) fn new(mut command: Vec<String>) -> Result<Self> {
+    pub(crate) fn new(mut command: Vec<String>, depth: usize) -> Result<Self> {
         if let [whole] = &*command {
             let divided = shlex::split(whole).filter(|words| !words.is_empty());
             command = divided.ok_or_else(|| UsageError(format!("--exec {whole:?} names no program")))?;
         }
         let name = command.remove(0);
-        Ok(Self { name, arguments: command })
+        Ok(Self { name, arguments: command, depth })
     }
 
     /// Runs it with `value` as JSON on its standard input, until `deadline` at most. What it writes is the answer. It gets
@@ -60,7 +62,8 @@ impl Program {
         }
         let text = String::from_utf8(output)
             .map_err(|_| format!("{} wrote something that is not text", self.name))?;
-        Ok(answer(text.trim_end_matches(['\r', '\n'])))
+        answer(text.trim_end_matches(['\r', '\n']), self.depth)
+            .map_err(|error| format!("the answer of {} cannot be sent: {error}", self.name))
     }
 
     fn wait(
@@ -112,8 +115,8 @@ fn collect(child: &mut Child) -> Receiver<io::Result<Vec<u8>>> {
 }
 
 /// JSON as the program got it, in the `$` form; else what a person would mean.
-fn answer(text: &str) -> Value {
-    tagged::read(text, Limits::default().depth).unwrap_or_else(|_| value_or_text(text))
+fn answer(text: &str, depth: usize) -> Result<Value, JsonError> {
+    tagged::read(text, depth).or_else(|_| value_or_text(text, depth))
 }
 
 #[cfg(all(test, unix))]
@@ -122,7 +125,7 @@ mod tests {
 
     fn run(command: &[&str], value: impl Into<Value>) -> Result<Value, String> {
         let command = command.iter().map(|&word| word.to_owned()).collect();
-        Program::new(command)
+        Program::new(command, 2)
             .expect("it names a program")
             .run(&value.into(), Instant::now() + Duration::from_secs(30))
     }
@@ -142,13 +145,14 @@ mod tests {
         assert!(run(&["false"], 1).unwrap_err().contains("exit status: 1"));
         assert!(run(&["/no/such/program"], 1).unwrap_err().contains("cannot run"));
         assert!(run(&["cat /dev/zero"], 1).unwrap_err().contains("more than"));
-        assert!(Program::new(vec![" ".to_owned()]).is_err());
-        assert!(Program::new(vec!["'unfinished".to_owned()]).is_err());
+        assert!(run(&["echo [[[1]]]"], 1).unwrap_err().contains("(limit depth)"));
+        assert!(Program::new(vec![" ".to_owned()], 2).is_err());
+        assert!(Program::new(vec!["'unfinished".to_owned()], 2).is_err());
     }
 
     #[test]
     fn one_that_is_too_slow_is_killed() {
-        let program = Program::new(vec!["sleep 60".to_owned()]).unwrap();
+        let program = Program::new(vec!["sleep 60".to_owned()], 2).unwrap();
         let start = Instant::now();
         let killed = program.run(&Value::Null, start + Duration::from_millis(50));
         assert!(killed.unwrap_err().contains("killed"));

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use arguments::{Arguments, Command, ConnectionArguments, ForgetArguments};
+use dict_cli::Role;
 use dict_event_loop::client::{Builder, Client};
+use dict_protocol::limits::Limits;
 
 /// How long the hub may take to answer what it can answer at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,11 +49,16 @@ impl ConnectionArguments {
         self.connect_as(|client| client)
     }
 
+    /// What this client takes at most, and what it sends.
+    fn limits(&self) -> Result<Limits> {
+        dict_cli::limits(Role::Client, &self.limits)
+    }
+
     /// Connects to the hub as a client about which more is said.
     fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client> {
         let hub = self.hub.native()?;
         let product = concat!("dict-client ", env!("CARGO_PKG_VERSION"));
-        let limits = dict_cli::limits(&self.limits)?;
+        let limits = self.limits()?;
         let client = Client::builder().name(self.name).product(product).limits(limits);
         Ok(more(client.credentials(dict_cli::token_for(&hub)?)).connect(hub)?)
     }

@@ -10,14 +10,14 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use dict_cli::UsageError;
 use dict_event_loop::client::{
-    Client, Durability, Left, Level, LoggerPresence, WhenFull, WriteError, Writer, WriterOptions,
+    Client, Durability, Left, Level, LoggerPresence, WatchError, WhenFull, WriteError, Writer, WriterOptions,
 };
 use dict_protocol::value::{Dictionary, Value};
 
 use crate::PATIENCE;
 use crate::arguments::{Ack, ConnectionArguments, PublishArguments};
 use crate::state::current;
-use crate::text::{Pair, value_or_text};
+use crate::text::{self, Pair};
 
 /// How long acknowledgements may take, if nothing more is to come.
 const ACKNOWLEDGED: Duration = Duration::from_secs(30);
@@ -33,6 +33,9 @@ pub(crate) fn run(connection: ConnectionArguments, arguments: PublishArguments) 
     let kept_in = spool.as_ref().map_or_else(String::new, |file| {
         format!("; they are kept in {}, and sent when publish is run with it again", file.display())
     });
+    let depth = connection.limits()?.depth;
+    // Before anything is asked: what is wrong with the command line the hub need not know.
+    let pairs = values(pairs, text, depth)?;
     let client = connection.connect_as(|client| match spool {
         Some(file) => client.spool_with(file, Durability::Power),
         None => client,
@@ -42,10 +45,12 @@ pub(crate) fn run(connection: ConnectionArguments, arguments: PublishArguments) 
     let kept =
         if replace || (stdin && !patch) { Dictionary::new() } else { kept(&client, &source, left.as_ref())? };
     if stdin {
-        return lines::publish(client, source, options, patch.then_some(kept), left);
+        return lines::publish(client, source, options, patch.then_some(kept), left, depth);
     }
     let writer = begin(&client, &source, options)?;
-    writer.publish(&with_pairs(kept, pairs, text))?;
+    let mut dictionary = kept;
+    dictionary.extend(pairs);
+    writer.publish(&dictionary)?;
     flush(&client, Some(&writer), ACKNOWLEDGED).map_err(|error| match error.downcast_ref() {
         Some(WriteError::TimedOut { .. }) => anyhow!("{error}{}{kept_in}", why_not(&client, Some(&writer))),
         _ => error,
@@ -58,7 +63,13 @@ fn kept(client: &Client, source: &str, left: Option<&Left>) -> Result<Dictionary
     if let Some(left) = left.filter(|left| left.unacknowledged > 0) {
         return Ok(left.dictionary.clone());
     }
-    Ok(current(client, source)?.map(|current| current.values).unwrap_or_default())
+    let current = current(client, source).map_err(|error| match error.downcast_ref() {
+        Some(WatchError::Refused { .. }) => {
+            anyhow!("{error}; publish reads what is there first: it takes the right read, or --replace")
+        }
+        _ => error,
+    })?;
+    Ok(current.map(|current| current.values).unwrap_or_default())
 }
 
 /// Begins to write, or says why that cannot be.
@@ -68,12 +79,9 @@ fn begin(client: &Client, source: &str, options: WriterOptions) -> Result<Writer
     Ok(writer)
 }
 
-fn with_pairs(mut dictionary: Dictionary, pairs: Vec<Pair>, text: bool) -> Dictionary {
-    for Pair { key, value } in pairs {
-        let value = if text { Value::Text(value) } else { value_or_text(&value) };
-        dictionary.insert(key, value);
-    }
-    dictionary
+fn values(pairs: Vec<Pair>, as_text: bool, depth: usize) -> Result<Dictionary, UsageError> {
+    let value = |text: String| if as_text { Ok(Value::Text(text)) } else { text::argument(&text, depth) };
+    pairs.into_iter().map(|Pair { key, value: text }| Ok((key, value(text)?))).collect()
 }
 
 /// Waits until everything is acknowledged, what a spool had left of other sources too.

@@ -15,7 +15,7 @@ use dict_protocol::value::Value;
 
 use crate::arguments::{ConnectionArguments, RequestArguments};
 use crate::direct;
-use crate::text::{to_json, value_or_text};
+use crate::text::{argument, to_json};
 
 /// How an answer of a COMET program begins that says what went wrong.
 const ERROR: &str = "Error: ";
@@ -23,7 +23,8 @@ const ERROR: &str = "Error: ";
 pub(crate) fn run(connection: ConnectionArguments, arguments: RequestArguments) -> Result<()> {
     let program = program(&connection, &arguments)?;
     let RequestArguments { action, value, to, timeout, .. } = arguments;
-    let value = value.as_deref().map_or(Value::Null, value_or_text);
+    let depth = connection.limits()?.depth;
+    let value = value.map_or(Ok(Value::Null), |text| argument(&text, depth))?;
     let answer = match &program {
         Some(link) => comet::ask(link, &action, &value, timeout)?,
         None => connection.connect()?.request(&action, value, &RequestOptions { to, timeout })?,

@@ -11,7 +11,7 @@ use dict_protocol::value::Value;
 use crate::PATIENCE;
 use crate::arguments::{ConnectionArguments, RespondArguments};
 use crate::exec::Program;
-use crate::text::value_or_text;
+use crate::text::argument;
 
 /// Where answers come from.
 enum Answers {
@@ -21,9 +21,10 @@ enum Answers {
 
 pub(crate) fn run(connection: ConnectionArguments, arguments: RespondArguments) -> Result<()> {
     let RespondArguments { action, with, exec } = arguments;
+    let depth = connection.limits()?.depth;
     let answers = match exec {
-        Some(command) => Answers::Program(Program::new(command)?),
-        None => Answers::Always(with.as_deref().map_or(Value::Null, value_or_text)),
+        Some(command) => Answers::Program(Program::new(command, depth)?),
+        None => Answers::Always(with.map_or(Ok(Value::Null), |text| argument(&text, depth))?),
     };
     let stop = Stop::on_interrupt()?;
     let client = connection.connect()?;

@@ -15,7 +15,7 @@ use crate::PATIENCE;
 use crate::arguments::{ConnectionArguments, SendArguments};
 
 pub(crate) fn run(connection: ConnectionArguments, arguments: &SendArguments) -> Result<()> {
-    let content = content(arguments)?;
+    let content = content(arguments, &connection.limits()?)?;
     let (notices, noticed) = channel();
     let client = connection.connect()?;
     client.on_notice(move |text| drop(notices.send(text.to_owned())));
@@ -34,26 +34,29 @@ pub(crate) fn run(connection: ConnectionArguments, arguments: &SendArguments) ->
     }
 }
 
-fn content(SendArguments { text, binary, json, .. }: &SendArguments) -> Result<Content> {
+fn content(SendArguments { text, binary, json, .. }: &SendArguments, limits: &Limits) -> Result<Content> {
     match (text, binary, json) {
         (Some(text), _, _) => Ok(Content::Text(text.clone())),
-        (_, Some(path), _) => Ok(Content::Binary(read(path)?)),
-        (_, _, Some(text)) => json::read(text, Limits::default().depth)
+        (_, Some(path), _) => Ok(Content::Binary(read(path, limits)?)),
+        (_, _, Some(text)) => json::read(text, limits.depth)
             .map(Content::Value)
             .map_err(|error| UsageError(format!("--json {text:?}: {error}")).into()),
         (None, None, None) => Err(UsageError("there is nothing to send".to_owned()).into()),
     }
 }
 
-/// Reads a file, or standard input, as far as a message may go.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let most = Limits::default().body.into();
+/// Reads a file, or standard input; of more than a frame may carry, no more than that is known.
+fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+    let most = u64::from(limits.body);
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        io::stdin().take(most).read_to_end(&mut bytes)
+        io::stdin().take(most + 1).read_to_end(&mut bytes)
     } else {
-        fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+        fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
     };
     read.with_context(|| format!("cannot read {}", path.display()))?;
+    if bytes.len() as u64 > most {
+        bail!("{} has more than the {most} bytes that a message may (limit body)", path.display());
+    }
     Ok(bytes)
 }

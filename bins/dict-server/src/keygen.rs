@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &KeygenArguments) -> Result<()> {
     }
     // For whom a certificate is that was there already is not known here.
     let host = if kept { "HOST" } else { &*hosts[0] };
-    made.tell(host, &arguments.clients, &server)
+    made.tell(host, !arguments.hosts.is_empty(), &arguments.clients, &server)
 }
 
 /// A certificate and its key, as files.
@@ -183,8 +183,9 @@ impl Made<'_> {
         Ok(writeln!(self.out, "kept {}, which is there already", files.certificate.display())?)
     }
 
-    /// How what there is can be used.
-    fn tell(mut self, host: &str, clients: &[String], server: &Files) -> Result<()> {
+    /// How what there is can be used; `named` if it was said by which names programs reach the server, which are from
+    /// other machines then.
+    fn tell(mut self, host: &str, named: bool, clients: &[String], server: &Files) -> Result<()> {
         let pin = fingerprint(&server.certificate)?;
         let file = |name: &str| in_link(&self.folder.join(name));
         let (ca, cert, key) = (file("ca.pem"), in_link(&server.certificate), in_link(&server.key));
@@ -193,10 +194,11 @@ impl Made<'_> {
             format!(",cert={},key={}", file(&format!("{name}.pem")), file(&format!("{name}-key.pem")))
         });
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let (at, rules) = if named { ("0.0.0.0", " --access access.toml") } else { ("127.0.0.1", "") };
         writeln!(self.out, "pin={pin}")?;
         writeln!(
             self.out,
-            "to listen:  dict-server --listen 'dictwires://127.0.0.1:7450?cert={cert},key={key}{asked}'"
+            "to listen:  dict-server --listen 'dictwires://{at}:7450?cert={cert},key={key}{asked}'{rules}"
         )?;
         writeln!(self.out, "to connect: dict-client --hub 'dictwires://{host}:7450?ca={ca}{shown}' sources")?;
         Ok(self.out.flush()?)
@@ -213,8 +215,8 @@ fn params(names: Vec<String>, purpose: ExtendedKeyUsagePurpose) -> Result<Certif
 
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    // Half of one would stand in the way of the next attempt.
+    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 fn default_hosts() -> Vec<String> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use dict_cli::access::{AccessArgument, AccessFile};
 use dict_cli::config::Keys;
-use dict_cli::{LimitArguments, LinkArguments};
+use dict_cli::{LimitArguments, LinkArguments, Role};
 use dict_event_loop::server::{Server, Settings};
 
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct ServeArguments {
 pub(crate) fn run(ServeArguments { links, access, limits }: ServeArguments) -> Result<()> {
     let (links, config) = links.read(Keys::SERVER)?;
     let access = access.read(&config)?;
-    let limits = limits.read(&config)?;
+    let limits = limits.read(Role::Hub, &config)?;
     if let Some(hub) = links.hubs.first() {
         return Err(hub.wrong("a hub connects to no other hub (logger --connect records one)").into());
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use dict_cli::Role;
 use dict_event_loop::client::{Client, RequestOptions};
 use dict_protocol::value::Value;
 
@@ -13,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(NoteArguments { text, hub, limits }: NoteArguments) -> Result<()> {
     let product = concat!("logger ", env!("CARGO_PKG_VERSION"));
-    let limits = dict_cli::limits(&limits.limits)?;
+    let limits = dict_cli::limits(Role::Client, &limits.limits)?;
     let hub = hub.native()?;
     let client = Client::builder().name("note").product(product).limits(limits);
     let client = client.credentials(dict_cli::token_for(&hub)?).connect(hub)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dict_cli::access::AccessFile;
 use dict_cli::config::{Config, Keys};
-use dict_cli::{Links, Stdout, Stop, UsageError, on_interrupt};
+use dict_cli::{Links, Role, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
 use dict_event_loop::server::ServerError;
 use dict_protocol::limits::Limits;
@@ -58,7 +58,7 @@ fn wanted(arguments: RecordArguments) -> Result<Wanted> {
     dict_cli::check_tokens(&links.hubs)?;
     let RecordArguments { timeline, rotate, keep, access, limits, demo, quiet, .. } = arguments;
     let access = access.read(&config)?;
-    let limits = limits.read(&config)?;
+    let limits = limits.read(Role::Logger, &config)?;
     let mut options = Options::default();
     options.rotate = amount(rotate, "rotate", &config)?;
     options.keep = amount(keep, "keep", &config)?;

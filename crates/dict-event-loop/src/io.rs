@@ -146,8 +146,9 @@ impl<'a> Io<'a> {
         self.sockets.drop_link(link);
     }
 
-    /// The connection is good, not merely connected: the link that made it will start again from the shortest delay.
-    /// Until an application says so, a peer that accepts and closes at once is tried less and less often.
+    /// The connection is good, not merely connected: if it stays so for [`Settings::retry_most`](crate::Settings), the
+    /// link that made it will start again from the shortest delay. Until then, a peer that accepts and closes at once,
+    /// or that this end cannot go on with, is tried less and less often.
     pub fn established(&mut self, token: Token) {
         self.sockets.established(token);
     }

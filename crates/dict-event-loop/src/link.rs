@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dict_protocol::time::Instant;
 use mio::net::TcpStream;
 
 use crate::address::Address;
@@ -34,6 +35,8 @@ pub(crate) struct Link {
     /// What its connections are encrypted with.
     tls: Option<ClientTls>,
     backoff: Backoff,
+    /// Since when its connection is good, if the application has said so.
+    good_since: Option<Instant>,
     state: State,
 }
 
@@ -54,7 +57,7 @@ impl Sockets {
         self.next_link += 1;
         let backoff = Backoff::new(self.settings.retry_least, self.settings.retry_most);
         let address = address.clone();
-        self.links.insert(id, Link { address, retry, tls, backoff, state: State::Waiting });
+        self.links.insert(id, Link { address, retry, tls, backoff, good_since: None, state: State::Waiting });
         self.timers.set(self.now.instant, Timer::Attempt(id));
         id
     }
@@ -71,7 +74,7 @@ impl Sockets {
             return;
         };
         if let Some(link) = self.links.get_mut(&id) {
-            link.backoff.reset();
+            link.good_since.get_or_insert(self.now.instant);
         }
     }
 
@@ -202,8 +205,16 @@ impl Sockets {
         application.link_failed(&mut Io::new(self), id, error, retry_in);
     }
 
-    /// A link's connection was closed.
+    /// A link's connection was closed. If it was good for no longer than the longest delay, the delays go on growing:
+    /// two ends that agree on nothing but the greeting would be at it for ever.
     pub(crate) fn link_lost(&mut self, id: LinkId) {
+        let lasting = self.settings.retry_most;
+        if let Some(link) = self.links.get_mut(&id)
+            && let Some(since) = link.good_since.take()
+            && self.now.instant.since(since) >= lasting
+        {
+            link.backoff.reset();
+        }
         self.wait_or_give_up(id);
     }
 

@@ -73,6 +73,9 @@ pub(crate) enum Timer {
     Slice(SourceId),
 }
 
+/// No client is to make its hub send more often: the least that the limit `heartbeat` can be.
+const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);
+
 /// So few timers are kept whatever they are about.
 const TIMERS: usize = 1_024;
 
@@ -425,9 +428,8 @@ impl Hub {
         self.peers[from].standing = standing;
         self.peers.name(from, wish);
         let limits = &self.config.limits;
-        let heartbeat = Duration::from_millis(hello.heartbeat.into())
-            .clamp(Duration::from_millis(100), Duration::from_secs(3_600));
-        let heartbeat = if hello.heartbeat == 0 { limits.heartbeat } else { heartbeat };
+        let wish = Duration::from_millis(hello.heartbeat.into()).max(LEAST_HEARTBEAT);
+        let heartbeat = if hello.heartbeat == 0 { limits.heartbeat } else { wish.min(limits.heartbeat) };
         let peer = &mut self.peers[from];
         peer.client_id = hello.client_id;
         peer.product = hello.product.into();

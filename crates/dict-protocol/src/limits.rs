@@ -1,4 +1,4 @@
-//! Every limit, in one table: its name, unit, default, bounds and meaning, and the struct that holds what was chosen.
+//! Every limit, in one table: its name, for whom it is, unit, default, bounds and meaning, and the struct that holds what was chosen.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,7 +9,7 @@ use crate::frame;
 
 /// Makes the struct, its defaults and the table of one list.
 macro_rules! limits {
-    ($($(#[doc = $meaning:literal])+ $name:ident: $type:ty, $unit:ident, $default:expr, $least:expr => $most:expr;)+) => {
+    ($($(#[doc = $meaning:literal])+ $name:ident: $type:ty, $whom:ident, $unit:ident, $default:expr, $least:expr => $most:expr;)+) => {
         /// What a hub, a client or a decoder takes at most. [`Limits::TABLE`] has the defaults and bounds.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
@@ -21,6 +21,7 @@ macro_rules! limits {
             pub const TABLE: &'static [Limit] = &[
                 $(Limit {
                     name: stringify!($name),
+                    whom: Whom::$whom,
                     unit: Unit::$unit,
                     default: $default,
                     least: $least,
@@ -71,72 +72,72 @@ const STATE_OVERHEAD: u64 = Limits::STATE_OVERHEAD as u64;
 limits! {
     /// The body of a frame, once a peer is accepted, and a message of an older dialect; a client that takes less than its
     /// hub sends is refused.
-    body: u32, Bytes, MIB, 8 * KIB => 256 * MIB;
+    body: u32, Both, Bytes, MIB, 8 * KIB => 256 * MIB;
     /// The body of a frame before that.
-    greeting_body: u32, Bytes, 16 * KIB, KIB => MIB;
+    greeting_body: u32, Both, Bytes, 16 * KIB, KIB => MIB;
     /// How long a peer may take to greet, and a comet client to say what it asks.
-    greeting: Duration, Time, 5 * SECOND, 100 => HOUR;
+    greeting: Duration, Both, Time, 5 * SECOND, 100 => HOUR;
     /// How often each end sends something; three intervals of silence end a connection.
-    heartbeat: Duration, Time, 5 * SECOND, 100 => HOUR;
+    heartbeat: Duration, Both, Time, 5 * SECOND, 100 => HOUR;
     /// How long a comms program may take for a message that it has begun.
-    unfinished: Duration, Time, 60 * SECOND, 100 => HOUR;
+    unfinished: Duration, Hub, Time, 60 * SECOND, 100 => HOUR;
     /// Lists and dictionaries within each other; a plain value has depth 0.
-    depth: usize, Count, 128, 4 => Limits::DEEPEST as u64;
+    depth: usize, Both, Count, 128, 4 => Limits::DEEPEST as u64;
     /// The name of a source, client or action, a pattern, and what a client calls its program.
-    name: usize, Bytes, 255, 64 => 512;
+    name: usize, Both, Bytes, 255, 64 => 512;
     /// Keys of one dictionary.
-    keys: usize, Count, 65_536, 1 => MANY;
+    keys: usize, Both, Count, 65_536, 1 => MANY;
     /// Keys and values of one source's dictionary, as MessagePack.
-    dictionary: usize, Bytes, MIB - STATE_OVERHEAD, KIB => 256 * MIB - STATE_OVERHEAD;
+    dictionary: usize, Both, Bytes, MIB - STATE_OVERHEAD, KIB => 256 * MIB - STATE_OVERHEAD;
     /// Connections of one hub.
-    connections: usize, Count, 10_000, 1 => 10_000_000;
+    connections: usize, Hub, Count, 10_000, 1 => 10_000_000;
     /// Connections from one address, at a hub and at each gateway; fewer than all, so that one machine leaves room for
     /// others.
-    address_connections: usize, Count, 9_000, 1 => 10_000_000;
+    address_connections: usize, Hub, Count, 9_000, 1 => 10_000_000;
     /// Programs of an older dialect that are connected to one gateway, of which one address has at most half.
-    peers: usize, Count, 1_000, 1 => 10_000_000;
+    peers: usize, Hub, Count, 1_000, 1 => 10_000_000;
     /// Sources that a hub keeps track of: their epochs, and the names that it has seen.
-    sources: usize, Count, 200_000, 2 => 100_000_000;
+    sources: usize, Both, Count, 200_000, 2 => 100_000_000;
     /// Subscriptions of one connection.
-    subscriptions: usize, Count, 1_000, 1 => MANY;
+    subscriptions: usize, Both, Count, 1_000, 1 => MANY;
     /// Actions that one connection handles.
-    handlers: usize, Count, 1_000, 1 => MANY;
+    handlers: usize, Hub, Count, 1_000, 1 => MANY;
     /// Requests of one connection that are not answered yet.
-    requests: usize, Count, 1_000, 1 => MANY;
+    requests: usize, Both, Count, 1_000, 1 => MANY;
     /// Bytes that those carry; one alone may carry as much as fits in a frame.
-    request_bytes: usize, Bytes, 16 * MIB, KIB => LARGE;
+    request_bytes: usize, Hub, Bytes, 16 * MIB, KIB => LARGE;
     /// The longest deadline of a request.
-    deadline: Duration, Time, HOUR, 100 => 1_000 * HOUR;
+    deadline: Duration, Both, Time, HOUR, 100 => 1_000 * HOUR;
     /// Output queued for a latest subscriber, beyond which its updates are merged.
-    latest_output: usize, Bytes, 256 * KIB, KIB => LARGE;
+    latest_output: usize, Hub, Bytes, 256 * KIB, KIB => LARGE;
     /// Output queued for an every subscriber, beyond which its subscription is ended, and for answers and messages,
     /// beyond which the connection is.
-    every_output: usize, Bytes, 4 * MIB, KIB => LARGE;
+    every_output: usize, Hub, Bytes, 4 * MIB, KIB => LARGE;
     /// Output queued for a durable subscriber, beyond which it is sent the rest from the writers' spools.
-    durable_output: usize, Bytes, 8 * MIB, KIB => LARGE;
+    durable_output: usize, Hub, Bytes, 8 * MIB, KIB => LARGE;
     /// Output queued at a client, beyond which its writers wait and send their newest state later, and messages and
     /// requests are refused.
-    client_output: usize, Bytes, 4 * MIB, KIB => LARGE;
+    client_output: usize, Both, Bytes, 4 * MIB, KIB => LARGE;
     /// Events that wait for a program to take them from a watch, beyond which a source's are merged into its state.
-    watch_events: usize, Count, 100_000, 1 => MANY;
+    watch_events: usize, Client, Count, 100_000, 1 => MANY;
     /// Bytes that such events hold.
-    watch_bytes: usize, Bytes, 8 * MIB, KIB => LARGE;
+    watch_bytes: usize, Client, Bytes, 8 * MIB, KIB => LARGE;
     /// Messages and requests that wait for a program's callbacks, beyond which messages are dropped and requests refused.
-    callbacks: usize, Count, 10_000, 1 => MANY;
+    callbacks: usize, Client, Count, 10_000, 1 => MANY;
     /// Bytes that those hold.
-    callback_bytes: usize, Bytes, 16 * MIB, KIB => LARGE;
+    callback_bytes: usize, Client, Bytes, 16 * MIB, KIB => LARGE;
     /// Output queued for a connection, whatever it is: beyond, one that goes on asking without reading is ended.
-    output: usize, Bytes, 16 * MIB, KIB => LARGE;
-    /// Updates that a writer's spool holds, of all its epochs.
-    spool_updates: usize, Count, 1_000_000, 1 => MANY;
-    /// Bytes that a writer's spool holds, of all its epochs.
-    spool: usize, Bytes, 64 * MIB, KIB => LARGE;
+    output: usize, Hub, Bytes, 16 * MIB, KIB => LARGE;
+    /// Updates that a writer's spool holds, of all its epochs; a gateway's at most 200,000.
+    spool_updates: usize, Both, Count, 1_000_000, 1 => MANY;
+    /// Bytes that a writer's spool holds, of all its epochs; a gateway's at most 16 MiB.
+    spool: usize, Both, Bytes, 64 * MIB, KIB => LARGE;
     /// Updates of one slice that answers a Resume.
-    slice_updates: u32, Count, 10_000, 1 => MANY;
+    slice_updates: u32, Both, Count, 10_000, 1 => MANY;
     /// Bytes of one slice, beyond the first update.
-    slice: u32, Bytes, MIB, KIB => 256 * MIB;
+    slice: u32, Both, Bytes, MIB, KIB => 256 * MIB;
     /// Bytes that a logger holds received and not yet committed, beyond which it stops reading.
-    uncommitted: usize, Bytes, 32 * MIB, KIB => LARGE;
+    uncommitted: usize, Logger, Bytes, 32 * MIB, KIB => LARGE;
 }
 
 impl Limits {
@@ -165,11 +166,39 @@ impl Limits {
     /// The first that is, with what it has to be.
     pub fn check(&self) -> Result<(), LimitError> {
         self.amounts().try_for_each(|(limit, amount)| limit.check(amount))?;
+        for (limit, amount) in self.amounts() {
+            let needs = self.needs();
+            let needed = needs.iter().filter(|(name, ..)| *name == limit.name);
+            if let Some(&(_, least, because)) = needed.max_by_key(|(_, least, _)| *least)
+                && amount < least
+            {
+                return Err(LimitError::TooSmall { limit, amount, least, because });
+            }
+        }
+        Ok(())
+    }
+
+    /// Raises those that others need more of, if they are not among those that were `set` on purpose; `body` is agreed
+    /// with others and stays.
+    pub fn raise(&mut self, set: impl Fn(&str) -> bool) {
+        // In the order in which they need each other.
+        for place in 0..self.needs().len() {
+            let (name, least, _) = self.needs()[place];
+            let is_less = self.amounts().any(|(limit, amount)| limit.name == name && amount < least);
+            if is_less && name != "body" && !set(name) {
+                // What cannot be raised so far is told by `check`.
+                let _ = self.set(name, least);
+            }
+        }
+    }
+
+    /// What each needs at the least as the others are, and why.
+    fn needs(&self) -> [(&'static str, u64, &'static str); 10] {
         let frame = u64::from(self.body) + frame::OVERHEAD as u64;
         let [dictionary, latest, every, durable] =
             [self.dictionary, self.latest_output, self.every_output, self.durable_output]
                 .map(|bytes| bytes as u64);
-        let needs = [
+        [
             ("body", self.greeting_body.into(), "greeting_body is that large"),
             ("body", dictionary + STATE_OVERHEAD, "a whole dictionary travels in one frame"),
             ("every_output", frame, "one frame has to fit"),
@@ -180,16 +209,7 @@ impl Limits {
             ("output", latest, "latest_output is that large"),
             ("output", every, "every_output is that large"),
             ("output", durable, "durable_output is that large"),
-        ];
-        for (limit, amount) in self.amounts() {
-            let needed = needs.iter().filter(|(name, ..)| *name == limit.name);
-            if let Some(&(_, least, because)) = needed.max_by_key(|(_, least, _)| *least)
-                && amount < least
-            {
-                return Err(LimitError::TooSmall { limit, amount, least, because });
-            }
-        }
-        Ok(())
+        ]
     }
 }
 
@@ -198,6 +218,8 @@ impl Limits {
 pub struct Limit {
     /// Its name.
     pub name: &'static str,
+    /// For whom it is.
+    pub whom: Whom,
     /// What it counts.
     pub unit: Unit,
     /// What it is unless something else is said.
@@ -227,6 +249,31 @@ impl Limit {
             return Ok(());
         }
         Err(LimitError::Bounds { limit: self, amount })
+    }
+}
+
+/// For whom a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A hub and its gateways.
+    Hub,
+    /// A client.
+    Client,
+    /// Each of both, for itself. A gateway is a client of its hub.
+    Both,
+    /// A logger.
+    Logger,
+}
+
+impl Whom {
+    /// For people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::Client => "client",
+            Self::Both => "both",
+            Self::Logger => "logger",
+        }
     }
 }
 
@@ -367,6 +414,20 @@ mod tests {
             assert_eq!(amount, limit.default, "{}", limit.name);
             assert!(limit.meaning.ends_with('.') && !limit.meaning.contains("  "), "{}", limit.meaning);
         }
+    }
+
+    #[test]
+    fn what_a_larger_body_needs_is_raised_unless_it_was_set() {
+        let mut limits = Limits { body: 256 << 20, ..Limits::default() };
+        limits.raise(|_| false);
+        assert_eq!(limits.check(), Ok(()));
+        let mut limits = Limits { body: 32 << 20, ..Limits::default() };
+        limits.raise(|name| name == "output");
+        let error = limits.check().unwrap_err().to_string();
+        assert!(error.starts_with("limit output cannot be 16MiB with the others as they are"), "{error}");
+        let mut limits = Limits { body: 16 << 10, ..Limits::default() };
+        limits.raise(|_| false);
+        assert!(limits.check().unwrap_err().to_string().starts_with("limit body cannot be 16KiB"));
     }
 
     #[test]

@@ -24,7 +24,6 @@ use core::ops::RangeInclusive;
 use hashbrown::HashMap;
 
 use crate::change::{self, Patch};
-use crate::connection::ConnectionError;
 use crate::encoding::{DecodeError, messagepack};
 use crate::limits::Limits;
 use crate::packet::{Source, State, Update};
@@ -77,7 +76,7 @@ pub struct Seen<'m, 'p> {
     pub missed: Option<RangeInclusive<u64>>,
 }
 
-/// What a mirror cannot take in; the connection it came by is of no further use.
+/// What a mirror cannot take in; of that source it is of no further use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MirrorError {
@@ -85,18 +84,11 @@ pub enum MirrorError {
     #[error("a dictionary that cannot be read: {0}")]
     Decode(#[from] DecodeError),
     /// There are more sources than may be.
-    #[error("more than {limit} sources")]
+    #[error("more than {limit} sources (limit sources)")]
     Sources {
         /// How many may be.
         limit: usize,
     },
-}
-
-impl From<MirrorError> for ConnectionError {
-    fn from(error: MirrorError) -> Self {
-        use alloc::string::ToString;
-        Self::Rule(error.to_string())
-    }
 }
 
 impl Mirrored {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use dict_event_loop::client::{Client, Mode, Writer};
-use dict_protocol::limits::Limits;
 
 use super::journal::{Journal, KEY, Life, content};
 use super::load::{WINDOW, logged};
@@ -128,11 +127,6 @@ fn note_acknowledged(file: &mut File, writer: &Writer, first: u64, noted: &mut u
         *noted = acknowledged;
         note(file, &format!("acknowledged {}", first + acknowledged - 1));
     }
-}
-
-/// A client's limits, with which its connection outlives a minute of silence.
-pub(super) fn patient() -> Limits {
-    Limits { heartbeat: Duration::from_secs(30), ..Limits::default() }
 }
 
 /// Tells whoever started this process.

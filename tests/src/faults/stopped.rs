@@ -29,7 +29,8 @@ pub(super) fn run(setting: &Setting) -> Result<String, Miss> {
 
 /// Stops a watcher of this mode; the hub may grow by so many KiB.
 fn one(setting: &Setting, mode: &str, long: Duration, most: u64) -> Result<String, Miss> {
-    let hub = Hub::start();
+    // The hub keeps the watcher's connection while it is stopped.
+    let hub = Hub::start_with(&["--limit", "heartbeat=30s"]);
     let logger = Logger::of(&hub.address);
     let load = Load::start(&hub.address, 2);
     load.set_rate(RATE);
@@ -123,10 +124,9 @@ fn now() -> Time {
     dict_event_loop::Clock::now().time
 }
 
-/// What the watcher does that is stopped: with a heartbeat of 30 s the hub keeps its connection meanwhile.
+/// What the watcher does that is stopped.
 pub(super) fn watch(hub: &str, mode: Mode) {
-    let client =
-        Client::builder().name("stopped").limits(children::patient()).connect(hub).expect("the hub is there");
+    let client = Client::builder().name("stopped").connect(hub).expect("the hub is there");
     let watch =
         client.watch(Pattern::all(), WatchOptions { mode, ..WatchOptions::default() }).expect("it may");
     watch.wait_current(PATIENCE).expect("the hub tells");

@@ -167,8 +167,13 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(super) fn start_with(more: &[&str]) -> Self {
         let address = free_address();
-        let arguments = vec!["--listen".to_owned(), address.clone()];
+        let mut arguments = vec!["--listen".to_owned(), address.clone()];
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         Self { service: Service::start("dict-server", arguments), address }
     }
 }

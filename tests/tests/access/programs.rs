@@ -121,6 +121,8 @@ fn a_token_is_made_written_where_nobody_else_reads_it_and_serves() {
     server.says("the access rules have changed");
     prints(&run("dict-client", &["--hub", &link, "clients"]), "bench1");
     assert!(run("dict-client", &["--hub", &link, "publish", "a", "--replace", "V=5"]).status.success());
+    let told = "publish reads what is there first: it takes the right read, or --replace";
+    fails(&run("dict-client", &["--hub", &link, "publish", "a", "V=6"]), 1, told);
     assert!(run("dict-client", &["--hub", &link, "forget", "a"]).status.success());
     fails(&run("dict-client", &["--hub", &link, "forget", "a"]), 1, "there is no source \"a\"");
     fails(&run("dict-client", &["--hub", &link, "forget", "b"]), 1, "no right to write source \"b\"");

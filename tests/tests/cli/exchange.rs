@@ -1,5 +1,6 @@
 //! Requests, answers, messages, pings, and what the hub tells of itself.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,30 @@ fn a_message_to_nobody_is_a_failure() {
     fails(&lab.try_client(&["send", "hello", "--to", "nobody"]), 1, "nobody");
     fails(&lab.try_client(&["send", "--binary", "/no/such/file"]), 1, "cannot read /no/such/file");
     lab.client(&["send", "hello"]);
+}
+
+#[test]
+fn what_is_over_a_limit_is_an_error_and_not_cut_or_taken_for_a_text() {
+    let lab = Lab::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large");
+    fs::write(&path, vec![1; 16 << 10]).expect("a file");
+    let file = path.to_str().expect("it is text");
+    lab.client(&["send", "--binary", file]);
+    let smaller = ["--limit", "body=16KiB", "--limit", "dictionary=8KiB", "send", "--binary", file];
+    fs::write(&path, vec![1; (16 << 10) + 1]).expect("a file");
+    fails(&lab.try_client(&smaller), 1, "more than the 16384 bytes that a message may (limit body)");
+    fs::write(&path, vec![1; (1 << 20) + 1]).expect("a file");
+    fails(&lab.try_client(&["send", "--binary", file]), 1, "(limit body)");
+
+    let deep = format!("{}{}", "[".repeat(10), "]".repeat(10));
+    let limited = |arguments: &[&str]| lab.try_client(&[&["--limit", "depth=9"], arguments].concat());
+    fails(&limited(&["publish", "psu", &format!("a={deep}")]), 2, "deeper than 9 levels (limit depth)");
+    fails(&limited(&["send", "--json", &deep]), 2, "deeper than 9 levels (limit depth)");
+    fails(&limited(&["request", "zero", &deep]), 2, "deeper than 9 levels (limit depth)");
+    fails(&limited(&["respond", "zero", "--with", &deep]), 2, "deeper than 9 levels (limit depth)");
+    lab.client(&["publish", "psu", &format!("a={deep}")]);
+    assert_eq!(lab.client(&["get", "psu", "a"]).trim(), deep);
 }
 
 #[test]

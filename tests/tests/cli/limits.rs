@@ -16,8 +16,9 @@ fn all_limits_are_listed() {
         let line = listed.lines().find(|line| line.starts_with(&format!("{} ", limit.name)));
         let line = line.unwrap_or_else(|| panic!("no {} in {listed}", limit.name));
         assert!(line.ends_with(limit.meaning), "{line}");
+        assert_eq!(line.split_whitespace().nth(1), Some(limit.whom.as_str()), "{line}");
         let default = limit.unit.show(limit.default).to_string();
-        assert_eq!(line.split_whitespace().nth(1), Some(&*default), "{line}");
+        assert_eq!(line.split_whitespace().nth(2), Some(&*default), "{line}");
     }
 }
 
@@ -58,4 +59,19 @@ fn a_hub_of_larger_frames_needs_clients_that_take_them() {
     }
     let got = client(&["get", "large", "key0"]);
     assert_eq!(got.trim().trim_matches('"'), large);
+}
+
+#[test]
+fn a_client_that_cannot_take_a_source_says_so_and_ends() {
+    let (_hub, address) = Running::listening("dict-server", &["--listen", "127.0.0.1:0"]);
+    let client = |arguments: &[&str]| run("dict-client", &[&["--hub", &address], arguments].concat());
+    assert!(client(&["publish", "deep", "a=[[[[1]]]]"]).status.success());
+    for command in ["watch", "get"] {
+        let told = "the source \"deep\" cannot be watched: a dictionary that cannot be read: ";
+        fails(&client(&["--limit", "depth=4", command, "deep"]), 1, told);
+    }
+    for source in ["other", "another"] {
+        assert!(client(&["publish", source, "a=1"]).status.success());
+    }
+    fails(&client(&["--limit", "sources=2", "watch"]), 1, "more than 2 sources (limit sources)");
 }

@@ -97,6 +97,8 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("dict-server", &["--limit", "body=1"], "limit body cannot be 1: it is from 8KiB to 256MiB"),
         ("dict-server", &["--limit", "greeting=5"], "\"5\" is not a length of time"),
         ("dict-server", &["--limit", "body=16KiB"], "limit body cannot be 16KiB with the others as they are"),
+        ("dict-client", &["--limit", "connections=1", "status"], "limit connections is for hubs"),
+        ("dict-server", &["--limit", "watch_events=5"], "limit watch_events is for clients"),
         ("dict-client", &["--limit", "keys=many", "status"], "limit keys takes a whole number"),
         ("logger", &["--rotate", "daily"], "neither a time nor a size"),
         ("logger", &["--rotate", "0d"], "neither a time nor a size"),

@@ -1,11 +1,13 @@
 //! Watching.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use dict_event_loop::client::{Mode, Watch, WatchError, WatchEvent, WatchOptions, WriterOptions};
 use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
+use dict_protocol::value::Value;
 
 use super::support::{A_WHILE, Hub, SOON, eventually};
 
@@ -195,4 +197,49 @@ fn a_refused_watch_says_so() {
     assert!(matches!(second.wait_current(SOON), Err(WatchError::Refused { .. })));
     assert!(matches!(second.next(SOON), Err(WatchError::Refused { .. })));
     first.wait_current(SOON).unwrap();
+}
+
+#[test]
+fn what_cannot_be_taken_ends_the_watch_and_nothing_else() {
+    let hub = Hub::new();
+    let writer = hub.client("writer");
+    let publish = |name: &str, value: Value| {
+        let source = writer.writer(name, WriterOptions::default()).unwrap();
+        source.set("a", value).unwrap();
+        source.flush(SOON).unwrap();
+        source
+    };
+    let _first = publish("a/first", 1.into());
+    let deeper = publish("a/deeper", 1.into());
+    let limits = Limits { depth: 4, sources: 2, ..Limits::default() };
+    let watcher = hub.builder("watcher").limits(limits).connect(&hub.address).unwrap();
+    let (told, closes) = mpsc::channel();
+    watcher.on_close(move |reason| told.send(reason.to_owned()).unwrap());
+    let watch = |pattern| watcher.watch(Pattern::parse(pattern), WatchOptions::default()).unwrap();
+    let (first, second) = (watch("a/first"), watch("a/deeper"));
+    second.wait_current(SOON).unwrap();
+
+    // One source too many is the end of whoever watches it.
+    let _third = publish("a/third", 1.into());
+    let all = watch("a/");
+    let error = all.wait_current(SOON).unwrap_err().to_string();
+    assert!(
+        error.contains("\"a/third\"") && error.contains("more than 2 sources (limit sources)"),
+        "{error}"
+    );
+    assert_eq!((all.latest("a/first"), all.sources()), (None, vec![]));
+
+    // And so is a value that is too deep, when it comes.
+    deeper.set("a", (0..4).fold(Value::from(1), |value, _| Value::from(vec![value]))).unwrap();
+    let error = loop {
+        if let Err(error) = second.next(SOON) {
+            break error.to_string();
+        }
+    };
+    assert!(error.contains("\"a/deeper\"") && error.contains("(limit depth)"), "{error}");
+    let third = watch("a/third");
+    third.wait_current(SOON).unwrap();
+    assert_eq!(third.value("a/third", "a"), Some(1.into()), "there is room for it now");
+    assert_eq!(first.value("a/first", "a"), Some(1.into()));
+    assert!(watcher.is_connected() && closes.try_recv().is_err());
 }

@@ -45,6 +45,18 @@ impl Lab {
 
     /// A client that greets with credentials on a connection that was opened, and is welcomed.
     pub(super) fn greet(&mut self, id: ConnectionId, name: &str, client_id: u8, credentials: &str) -> Client {
+        self.greet_wishing(id, name, client_id, credentials, 0)
+    }
+
+    /// The same with a wish for heartbeats, in milliseconds.
+    pub(super) fn greet_wishing(
+        &mut self,
+        id: ConnectionId,
+        name: &str,
+        client_id: u8,
+        credentials: &str,
+        heartbeat: u32,
+    ) -> Client {
         let mut client = Client { id, decoder: Decoder::new(1 << 24), inbox: Default::default() };
         self.send(
             &client,
@@ -54,7 +66,7 @@ impl Lab {
                 client_id: [client_id; 16],
                 time: self.now.time,
                 max_body: u32::MAX,
-                heartbeat: 0,
+                heartbeat,
                 name,
                 product: "test",
                 credentials,

@@ -208,12 +208,23 @@ fn greeting(limit: &str) {
 }
 
 fn heartbeat(_: &str) {
-    let mut street = Street::new(Limits::default());
-    for _ in 0..15 {
-        street.lab.pass(Duration::from_secs(1));
-        street.neighbour_goes_on();
+    // The hub's own where there is no wish, or a greater one; a lesser one is taken, down to a tenth of a second.
+    for (wish, seconds, milliseconds) in
+        [(0, 2, 2_000), (60_000, 2, 2_000), (1_000, 2, 1_000), (1, 2, 100), (0, 20, 20_000)]
+    {
+        let limits = Limits { heartbeat: Duration::from_secs(seconds), ..Limits::default() };
+        let mut street = Street::new(limits);
+        let silent = street.lab.hub.open(street.lab.now, "192.0.2.2:1");
+        street.offender = street.lab.greet_wishing(silent, "silent", 3, "", wish);
+        for _ in 0..3 {
+            street.lab.pass(Duration::from_millis(milliseconds) - Duration::from_millis(1));
+            street.neighbour_goes_on();
+        }
+        assert!(!street.lab.hub.is_ended(silent), "{wish} ms");
+        street.lab.pass(Duration::from_millis(3));
+        let silence = 3 * milliseconds;
+        street.is_told(&format!("silent for {silence} ms, three times the limit heartbeat"));
     }
-    street.is_told("silent for 15000 ms, three times the limit heartbeat");
 }
 
 fn depth(limit: &str) {

@@ -39,6 +39,26 @@ fn what_it_prints_works() {
 }
 
 #[test]
+fn what_it_prints_for_other_machines_listens_for_them_with_rules() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, rules) = (place.path().join("lab"), place.path().join("access.toml"));
+    let folder = folder.to_str().unwrap();
+    let printed = succeed("dict-server", &["keygen", "--output", folder, "--host", "127.0.0.1"]);
+    let line = printed.lines().find(|line| line.starts_with("to listen:")).unwrap();
+    assert!(line.contains("//0.0.0.0:7450?") && line.ends_with(" --access access.toml"), "{line}");
+    let token = place.path().join("bench1.token");
+    let token = token.to_str().unwrap();
+    let made = succeed("dict-server", &["token", "bench1", "--output", token]);
+    std::fs::write(&rules, made.replace("request = []", "request = [\"$status\"]")).unwrap();
+    let listen = link(&printed, "to listen:").replace("0.0.0.0:7450", "127.0.0.1:0");
+    let rules = rules.to_str().unwrap();
+    let (_server, address) = Running::listening("dict-server", &["--listen", &listen, "--access", rules]);
+    let port = address.rsplit(':').next().unwrap();
+    let connect = link(&printed, "to connect:").replace("7450", port);
+    succeed("dict-client", &["--hub", &format!("{connect},token-file={token}"), "status"]);
+}
+
+#[test]
 fn run_again_it_adds_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();

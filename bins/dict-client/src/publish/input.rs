@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read};
 
 use anyhow::{Context as _, Result, bail};
 use dict_protocol::encoding::json;
-use dict_protocol::limits::Limits;
 use dict_protocol::value::{Dictionary, Value};
 
 use super::bookmark::Bookmark;
@@ -34,9 +33,10 @@ pub(super) enum Start {
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    /// Of dictionaries that nest no deeper than `depth`.
+    pub(super) fn new(input: R, depth: usize) -> Self {
         let input = BufReader::with_capacity(BUFFER, input);
-        Self { input, bookmark: Bookmark::default(), line: Vec::new(), depth: Limits::default().depth }
+        Self { input, bookmark: Bookmark::default(), line: Vec::new(), depth }
     }
 
     /// The number of the line that was read last, from 1.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn lines_are_counted_and_empty_ones_left_out() {
-        let mut lines = Lines::new(&b"{\"a\": NaN}\n\n  \r\n{\"a\": 1}"[..]);
+        let mut lines = Lines::new(&b"{\"a\": NaN}\n\n  \r\n{\"a\": 1}"[..], 2);
         assert_eq!(lines.next().unwrap().map(|dictionary| dictionary.len()), Some(1));
         assert_eq!(lines.next().unwrap().map(|dictionary| dictionary.len()), Some(1));
         assert_eq!(lines.number(), 4);
@@ -130,21 +130,21 @@ mod tests {
     #[test]
     fn an_input_goes_on_after_what_was_taken_of_it() {
         let text = "\n{\"a\": 1}\n{\"a\": 2}\n\n{\"a\": 3}\n";
-        let mut lines = Lines::new(text.as_bytes());
+        let mut lines = Lines::new(text.as_bytes(), 2);
         assert_eq!(lines.start(&Bookmark::default()).unwrap(), Start::Anew);
         assert_eq!(lines.dictionary().unwrap().get("a"), Some(&1.into()));
         lines.next().unwrap();
         let taken = lines.bookmark();
         assert!(lines.has_more());
-        let mut again = Lines::new(text.as_bytes());
+        let mut again = Lines::new(text.as_bytes(), 2);
         assert_eq!(again.start(&taken).unwrap(), Start::After);
         assert_eq!(again.next().unwrap().and_then(|line| line.get("a").cloned()), Some(3.into()));
         assert!(!again.has_more());
 
-        assert_eq!(Lines::new(&b"\n \n"[..]).start(&taken).unwrap(), Start::Empty);
-        assert_eq!(Lines::new(&b"{\"b\": 1}"[..]).start(&taken).unwrap(), Start::Anew);
+        assert_eq!(Lines::new(&b"\n \n"[..], 2).start(&taken).unwrap(), Start::Empty);
+        assert_eq!(Lines::new(&b"{\"b\": 1}"[..], 2).start(&taken).unwrap(), Start::Anew);
         for other in ["\n{\"a\": 1}\n", "\n{\"a\": 1}\n{\"a\": 4}\n{\"a\": 3}\n"] {
-            let error = Lines::new(other.as_bytes()).start(&taken).unwrap_err();
+            let error = Lines::new(other.as_bytes(), 2).start(&taken).unwrap_err();
             assert!(error.to_string().contains("has taken 3 lines of another input"), "{error}");
         }
     }
@@ -155,8 +155,9 @@ mod tests {
             ("{}\n{\"a\": }", "line 2: at byte 6"),
             ("{}\n[1]", "line 2: expected a dictionary, got a list"),
             ("{}\n1\n", "line 2: expected a dictionary, got an integer"),
+            ("{}\n{\"a\": [[1]]}", "line 2: at byte 7: nested deeper than 2 levels (limit depth)"),
         ] {
-            let mut lines = Lines::new(text.as_bytes());
+            let mut lines = Lines::new(text.as_bytes(), 2);
             lines.next().unwrap();
             let error = format!("{:#}", lines.next().unwrap_err());
             assert!(error.starts_with(told), "{error}");

@@ -30,6 +30,7 @@ pub(super) fn publish(
     options: WriterOptions,
     kept: Option<Dictionary>,
     left: Option<Left>,
+    depth: usize,
 ) -> Result<()> {
     let publication = Publication {
         client,
@@ -45,7 +46,8 @@ pub(super) fn publish(
         eprintln!("dict-client: interrupted; {}", interrupted.told());
         process::exit(1);
     })?;
-    let published = publication.publish(&mut Lines::new(io::stdin().lock()), &kept.unwrap_or_default(), left);
+    let mut lines = Lines::new(io::stdin().lock(), depth);
+    let published = publication.publish(&mut lines, &kept.unwrap_or_default(), left);
     // Also after a bad line: those before it count.
     let acknowledged = publication.wait();
     published.and(acknowledged).map_err(|error| anyhow!("{error:#}; {}", publication.told()))?;

@@ -93,8 +93,8 @@ impl Driver {
             }
             !done
         });
-        if let Some(error) = inbox.unusable.take() {
-            session.fail(&error, &mut |event| inbox.take(&event));
+        for id in std::mem::take(&mut inbox.given_up) {
+            session.unsubscribe(id);
         }
         for question in std::mem::take(&mut inbox.refused) {
             let text = Encoded::text("this client has too many requests to answer");

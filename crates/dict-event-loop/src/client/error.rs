@@ -188,6 +188,14 @@ pub enum WatchError {
         /// Why.
         text: String,
     },
+    /// One of its sources is more than this client takes, or cannot be read.
+    #[error("the source {source:?} cannot be watched: {reason}")]
+    Unusable {
+        /// Its name.
+        source: String,
+        /// Why.
+        reason: String,
+    },
     /// Not everything was told in time.
     #[error("the hub has not told everything within {after:?}")]
     TimedOut {

@@ -11,7 +11,7 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Event, Question, RequestId, SubscriptionId};
 
 use super::dispatch::{About, Callback, CallbackId, HubInfo, Job, Jobs};
-use super::error::ConnectError;
+use super::error::{ConnectError, WatchError};
 use super::peers::PeerEvent;
 use super::shared::Ready;
 use super::watch::Mode;
@@ -56,8 +56,8 @@ pub(super) struct Inbox {
     pub(super) hub: Option<HubInfo>,
     /// Why the last connection, or attempt at one, ended.
     pub(super) ended: Option<ConnectError>,
-    /// Something that was received cannot be used: the connection is to be ended.
-    pub(super) unusable: Option<ConnectionError>,
+    /// Watches that ended, as what came for them cannot be taken in: the hub is to send no more of it.
+    pub(super) given_up: Vec<SubscriptionId>,
     /// Questions that found no room, to be refused.
     pub(super) refused: Vec<Question>,
     /// Something that a thread may wait for has changed.
@@ -81,7 +81,7 @@ impl Inbox {
             pings: HashMap::new(),
             hub: None,
             ended: None,
-            unusable: None,
+            given_up: Vec::new(),
             refused: Vec::new(),
             changed: false,
             new_jobs: false,
@@ -91,7 +91,7 @@ impl Inbox {
     /// Takes in what happened.
     pub(super) fn take(&mut self, event: &Event<'_>) {
         if let Err(error) = self.take_in_sources(event) {
-            self.unusable.get_or_insert(error.into());
+            self.give_up(event, &error);
         }
         self.tell_of_peers();
         match event {
@@ -144,6 +144,8 @@ impl Inbox {
                     watches.state(state, &seen);
                 }
             }
+            // What was on its way when the last watch of it ended.
+            Event::Source(source) if !watches.are_about(source.name) => {}
             Event::Source(source) => {
                 let before = mirror.get(source.name).and_then(Mirrored::id);
                 if let Some(mirrored) = mirror.source(source)? {
@@ -155,6 +157,27 @@ impl Inbox {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Ends the watches of a source that cannot be taken in. The connection is good for all else; made anew, it would
+    /// bring the same again.
+    fn give_up(&mut self, event: &Event<'_>, error: &MirrorError) {
+        let Self { mirror, watches, .. } = self;
+        let by_id = |id| mirror.by_id(id).map(|source| source.name().to_owned());
+        let source = match event {
+            Event::Source(source) => Some(source.name.to_owned()),
+            Event::State(state) => by_id(state.source),
+            Event::Update(update) => by_id(update.source),
+            _ => None,
+        };
+        let Some(source) = source else { return };
+        let error = WatchError::Unusable { source: source.clone(), reason: error.to_string() };
+        let ended = watches.give_up(&source, &error, mirror);
+        if self.peers.is_some_and(|peers| ended.contains(&peers)) {
+            self.notice(&error.to_string());
+        }
+        self.given_up.extend(ended);
+        self.changed = true;
     }
 
     /// Begins a watch.

@@ -149,7 +149,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// If the hub refuses, or it takes longer than `timeout`.
+    /// As of [`Watch::next`], or if it takes longer than `timeout`.
     pub fn wait_current(&self, timeout: Duration) -> Result<(), WatchError> {
         let done = self.wait(deadline(timeout), |state, id| {
             state.inbox.watches.get(id).is_some_and(|watch| watch.is_current).then_some(())
@@ -157,8 +157,8 @@ impl Watch {
         done.ok_or(WatchError::TimedOut { after: timeout })
     }
 
-    /// The newest dictionary of a source; `None` if there is none, or it is not watched. Clears its
-    /// [updated](Watch::updated) flag.
+    /// The newest dictionary of a source; `None` if there is none, or it is not watched (any more: see
+    /// [`Watch::next`]'s errors). Clears its [updated](Watch::updated) flag.
     pub fn latest(&self, source: &str) -> Option<Dictionary> {
         self.read(source, Dictionary::clone)
     }
@@ -178,7 +178,8 @@ impl Watch {
     /// The sources that are watched, as last told.
     pub fn sources(&self) -> Vec<SourceState> {
         let state = self.inner.shared.lock();
-        let Some(watch) = state.inbox.watches.get(self.id) else { return Vec::new() };
+        let watch = state.inbox.watches.get(self.id).filter(|watch| watch.ended.is_none());
+        let Some(watch) = watch else { return Vec::new() };
         let matching = state.inbox.mirror.iter().filter(|source| watch.pattern().matches(source.name()));
         matching.map(SourceState::new).collect()
     }
@@ -188,12 +189,13 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// If the hub refuses, or the client was closed.
+    /// If the hub refuses, one of the sources is more than the client's [limits](dict_protocol::limits::Limits) allow,
+    /// or the client was closed.
     pub fn next(&self, timeout: Duration) -> Result<Option<WatchEvent>, WatchError> {
         self.next_until(deadline(timeout))
     }
 
-    /// Waits for one event after the other, until the client is closed or the hub refuses.
+    /// Waits for one event after the other, until [`Watch::next`] has an error.
     pub fn events(&self) -> Events<'_> {
         Events { watch: self }
     }
@@ -222,8 +224,8 @@ impl Watch {
             }
             let closed = (state.stage == Stage::Closed).then(|| state.closed());
             let Some(watch) = state.inbox.watches.get_mut(self.id) else { return Err(state.closed().into()) };
-            if let Some(text) = &watch.refused {
-                return Err(WatchError::Refused { text: text.clone() });
+            if let Some(error) = &watch.ended {
+                return Err(error.clone());
             }
             if let Some(closed) = closed {
                 return Err(closed.into());
@@ -252,7 +254,7 @@ fn find<'s>(
     id: SubscriptionId,
     source: &str,
 ) -> Option<(&'s mut Watching, &'s Mirrored)> {
-    let watch = state.inbox.watches.get_mut(id)?;
+    let watch = state.inbox.watches.get_mut(id).filter(|watch| watch.ended.is_none())?;
     let mirrored = state.inbox.mirror.get(source).filter(|_| watch.pattern().matches(source))?;
     Some((watch, mirrored))
 }

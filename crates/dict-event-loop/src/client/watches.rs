@@ -15,6 +15,7 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::record::Stamp;
 use dict_protocol::session::SubscriptionId;
 
+use super::error::WatchError;
 use super::shared::Ready;
 use super::watch::{Mode, SourceState, StateEvent, WatchEvent};
 
@@ -48,7 +49,8 @@ pub(super) struct Watching {
     /// Current is to be told after the sources that are behind.
     owes_current: bool,
     pub(super) is_current: bool,
-    pub(super) refused: Option<String>,
+    /// Why it is over, if it is.
+    pub(super) ended: Option<WatchError>,
     /// The versions of dictionaries that the program has read.
     pub(super) read: HashMap<String, u64>,
     pub(super) ready: Ready,
@@ -112,7 +114,7 @@ impl Watches {
             behind: BTreeMap::new(),
             owes_current: false,
             is_current: false,
-            refused: None,
+            ended: None,
             read: HashMap::new(),
             ready: Ready::default(),
             waiting: 0,
@@ -127,14 +129,42 @@ impl Watches {
         self.watches.insert(id, watching);
     }
 
-    /// Ends a watch; sources that nobody watches any more are forgotten.
+    /// Removes a watch.
     pub(super) fn remove(&mut self, id: SubscriptionId, mirror: &mut Mirror) {
         self.watches.remove(&id);
-        for route in self.routes.values_mut() {
-            route.watches.retain(|&watch| watch != id);
+        self.forget_unwatched(mirror);
+    }
+
+    /// Ends the watches that are about a source, which cannot be taken in; those are returned.
+    pub(super) fn give_up(
+        &mut self,
+        source: &str,
+        error: &WatchError,
+        mirror: &mut Mirror,
+    ) -> Vec<SubscriptionId> {
+        let mut ended = Vec::new();
+        for (&id, watch) in self.watches.iter_mut().filter(|(_, watch)| watch.is_about(source)) {
+            watch.ended = Some(error.clone());
+            watch.wake(&mut self.ready);
+            ended.push(id);
         }
-        self.routes.retain(|_, route| !route.watches.is_empty());
-        mirror.retain(|source| self.watches.values().any(|watch| watch.pattern.matches(source.name())));
+        self.forget_unwatched(mirror);
+        ended
+    }
+
+    /// Forgets sources that nobody watches any more.
+    fn forget_unwatched(&mut self, mirror: &mut Mirror) {
+        let Self { watches, routes, .. } = self;
+        routes.retain(|_, route| {
+            route.watches.retain(|id| watches.get(id).is_some_and(|watch| watch.ended.is_none()));
+            !route.watches.is_empty()
+        });
+        mirror.retain(|source| watches.values().any(|watch| watch.is_about(source.name())));
+    }
+
+    /// Whether somebody watches that source.
+    pub(super) fn are_about(&self, source: &str) -> bool {
+        self.watches.values().any(|watch| watch.is_about(source))
     }
 
     pub(super) fn get(&self, id: SubscriptionId) -> Option<&Watching> {
@@ -157,7 +187,7 @@ impl Watches {
             routes.remove(&before);
         }
         routes.entry(id).or_insert_with(|| {
-            let watching = watches.iter().filter(|(_, watch)| watch.pattern.matches(source.name()));
+            let watching = watches.iter().filter(|(_, watch)| watch.is_about(source.name()));
             Route { name: source.name().into(), watches: watching.map(|(&id, _)| id).collect() }
         });
         self.route(id, |watch, name| watch.presence(name, source));
@@ -193,14 +223,14 @@ impl Watches {
 
     /// All there is for a subscription was told.
     pub(super) fn current(&mut self, id: SubscriptionId) {
-        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(watch) = self.watches.get_mut(&id).filter(|watch| watch.ended.is_none()) else { return };
         watch.current();
         watch.wake(&mut self.ready);
     }
 
     pub(super) fn refused(&mut self, id: SubscriptionId, text: &str) {
         let Some(watch) = self.watches.get_mut(&id) else { return };
-        watch.refused = Some(text.to_owned());
+        watch.ended = Some(WatchError::Refused { text: text.to_owned() });
         watch.wake(&mut self.ready);
     }
 
@@ -211,7 +241,7 @@ impl Watches {
             watch.is_current = false;
             watch.owes_current = false;
             for source in mirror.iter() {
-                if watch.pattern.matches(source.name()) {
+                if watch.is_about(source.name()) {
                     watch.presence(&source.name().into(), source);
                 }
             }
@@ -241,6 +271,11 @@ impl Watching {
     /// The sources that it is about.
     pub(super) fn pattern(&self) -> &Pattern {
         &self.pattern
+    }
+
+    /// Whether it is to be told of that source.
+    fn is_about(&self, source: &str) -> bool {
+        self.ended.is_none() && self.pattern.matches(source)
     }
 
     /// Takes the next event, if there is one.

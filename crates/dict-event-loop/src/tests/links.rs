@@ -71,24 +71,47 @@ fn a_link_waits_for_its_server_and_comes_back() {
 }
 
 #[test]
-fn delays_grow_until_the_application_says_that_the_link_is_good() {
+fn delays_grow_until_the_link_has_been_good_for_a_while() {
+    // Of a connection that the application calls good, and one that it does not.
+    for good in [true, false] {
+        let settings = Settings { retry_least: Duration::from_millis(1), ..Settings::default() };
+        let retry_in = fifth_delay(settings, good, Duration::ZERO);
+        assert!(retry_in >= Duration::from_millis(16), "{retry_in:?}");
+    }
+    let lasting = Duration::from_millis(40);
+    let settings =
+        Settings { retry_least: Duration::from_millis(1), retry_most: lasting, ..Settings::default() };
+    let retry_in = fifth_delay(settings.clone(), false, lasting * 2);
+    assert!(retry_in >= Duration::from_millis(16), "{retry_in:?}");
+    let retry_in = fifth_delay(settings, true, lasting * 2);
+    assert!(retry_in <= Duration::from_millis(2), "{retry_in:?}");
+}
+
+/// The delay that a link has come to after five connections, the last of which stays for some time.
+fn fifth_delay(settings: Settings, good: bool, stays: Duration) -> Duration {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    let settings = Settings { retry_least: Duration::from_millis(1), ..Settings::default() };
     let running = Running::with_settings(settings);
     running.call(move |_, io| io.connect(&address.into(), Retry::Always));
+    let opened = || {
+        let accepted = server.accept().unwrap();
+        let (token, _) = running.opened();
+        if good {
+            running.call(move |_, io| io.established(token));
+        }
+        (accepted, token)
+    };
     // Accepted and closed four times: 1, 2, 4 and 8 ms. Then nobody listens, and the next delay is told.
     for _ in 0..4 {
-        drop(server.accept().unwrap());
+        drop(opened());
         running.closed();
     }
-    let (_last, _) = server.accept().unwrap();
-    let (token, _) = running.opened();
+    let (_last, token) = opened();
+    std::thread::sleep(stays);
     drop(server);
     running.call(move |_, io| io.close(token, Close::Now));
     running.closed();
-    let (_, _, retry_in) = running.link_failed();
-    assert!(retry_in.unwrap() >= Duration::from_millis(16), "{retry_in:?}");
+    running.link_failed().2.unwrap()
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Session {
             client_id: self.settings.client_id,
             time: now.time,
             max_body: limits.body,
-            heartbeat: u32::try_from(limits.heartbeat.as_millis()).unwrap_or(u32::MAX),
+            heartbeat: self.settings.heartbeat_wish(),
             name: &self.settings.name,
             product: &self.settings.product,
             credentials: &self.settings.credentials,

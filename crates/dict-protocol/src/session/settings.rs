@@ -17,8 +17,20 @@ pub struct Settings {
     /// 128 random bits, kept for as long as the client's unacknowledged updates are: who has them may take over its
     /// connection.
     pub client_id: [u8; 16],
-    /// What it takes at most, and how often it wants to hear something.
+    /// What it takes at most. How often it wants to hear something is the hub's to say, unless its heartbeat is another
+    /// than the default; then the lesser of both counts.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// What it wishes for, in milliseconds; 0, which leaves it to the hub, unless another one than the default was set.
+    pub(super) fn heartbeat_wish(&self) -> u32 {
+        let heartbeat = self.limits.heartbeat;
+        if heartbeat == Limits::default().heartbeat {
+            return 0;
+        }
+        u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX)
+    }
 }
 
 impl fmt::Debug for Settings {
