@@ -179,7 +179,10 @@ fn what_is_refused() {
 fn options_that_are_refused_say_what_may_be() {
     for (text, told) in [
         ("host?prefx=a", "unknown option \"prefx\": dictwire:// has prefix=TEXT"),
-        ("dictwires://host?name=a", "unknown option \"name\": dictwires:// has prefix=TEXT, token-file=FILE, ca=FILE,"),
+        (
+            "dictwires://host?name=a",
+            "unknown option \"name\": dictwires:// has prefix=TEXT, token-file=FILE, ca=FILE,",
+        ),
         ("host?ca=a", "the option ca needs dictwires://, the encrypted protocol"),
         ("host?pin=0", "the option pin needs dictwires://, the encrypted protocol"),
         ("pytcp://host?ca=a", "unknown option \"ca\": pytcp:// has source=NAME"),
