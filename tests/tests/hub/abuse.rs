@@ -298,6 +298,7 @@ fn an_epoch_that_cannot_be_is_not_believed_of_a_logger_either() {
     let Some(Notice::Alarm(text)) = lab.hub.poll_notice() else { panic!("nobody was told") };
     assert_eq!(text, "logger \"logger\" says that it holds epoch 18446744073709551615 of psu: not believed");
     assert_eq!(lab.hub.poll_notice(), None, "once is enough");
+    let mut writer = lab.client("writer", 1);
     lab.announce(&mut writer, "psu", 11, Level::Logged);
 }
 
@@ -308,6 +309,8 @@ fn a_clock_that_jumps_at_each_heartbeat_does_not_fill_the_journal() {
     lab.subscribe(&journal, 1, Mode::Every, "$");
     let client = lab.client("client", 2);
     let mut rows = |lab: &mut Lab, pings: i64| {
+        let time = lab.now.time;
+        lab.send(&journal, &Packet::Ping(Ping { time, offset: 0, uncertainty: None, id: 0 }));
         lab.told(&mut journal);
         for number in 0..pings {
             let (time, offset) = (lab.now.time, 1_000_000 * (number % 2));

@@ -148,7 +148,7 @@ fn messages_to_everybody_reach_nobody_whom_the_rules_do_not_name() {
     let mut lab = Lab::new();
     set(&mut lab, &[("all", &["*"]), ("comet", &[])]);
     let early = open(&mut lab);
-    let mut local = |lab: &mut Lab, name| {
+    let local = |lab: &mut Lab, name| {
         let id = lab.hub.open_local(lab.now, name, name);
         let local = lab.greet(id, name, 1, "");
         lab.subscribe(&local, 1, Mode::Messages, "");
