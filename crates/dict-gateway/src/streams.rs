@@ -293,8 +293,10 @@ fn completes(watches: &[Watch], event: &Event<'_>) -> bool {
 fn refused<'a>(watches: &mut [Watch], refusals: &mut u64, event: &Event<'a>) -> Option<&'a str> {
     match event {
         Event::SubscriptionRefused { subscription, text, .. } => {
-            let mut watches = watches.iter_mut();
-            watches.find(|watch| watch.subscription == Some(*subscription))?.subscription = None;
+            // Else it is the one to messages.
+            if let Some(watch) = watches.iter_mut().find(|watch| watch.subscription == Some(*subscription)) {
+                watch.subscription = None;
+            }
             Some(text)
         }
         Event::Notice(error) if error.code == ErrorCode::Forbidden => {

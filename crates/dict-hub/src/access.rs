@@ -10,7 +10,10 @@
 //! | [`Send`](Right::Send) | names of clients that messages may be sent to; `*` alone is for everybody too | Error |
 //!
 //! No matching pattern means no. As everywhere, a pattern is for names that begin with `$`, the hub's own, only if it does
-//! so itself. Whoever is accepted receives the messages that are for everybody.
+//! so itself. Whoever is accepted receives the messages that are for everybody, but for a local stream that no rule names.
+//!
+//! A logger counts for a client only if it may log something of what that client may write: nobody else's
+//! acknowledgements change because somebody has the right to log a little.
 //!
 //! A client is recognised when it greets: by the token that it sends, or if it sends none by the certificate that it
 //! showed. An identity that has neither is for local streams alone, the gateways of older dialects say.
@@ -300,13 +303,20 @@ impl Access {
 }
 
 /// As whom a connection acts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
+    /// It may do nothing: it was not accepted yet, or is a local stream of this name, which no rule names.
+    Nobody(Arc<str>),
     /// It may do everything: there are no rules, or it is one of the hub's own.
-    #[default]
     Unlimited,
     /// It may do what this one may.
     Limited(Arc<Identity>),
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self::Nobody("".into())
+    }
 }
 
 impl Standing {
@@ -315,11 +325,10 @@ impl Standing {
         match access {
             None => Self::Unlimited,
             Some(_) if **name == *LOCAL => Self::Unlimited,
-            Some(access) => Self::Limited(access.named(name).cloned().unwrap_or_else(|| {
-                // What no rule names may do nothing.
-                let name = name.clone();
-                Arc::new(Identity { name, token: None, certificate: None, rights: Rights::default() })
-            })),
+            Some(access) => match access.named(name) {
+                Some(identity) => Self::Limited(identity.clone()),
+                None => Self::Nobody(name.clone()),
+            },
         }
     }
 
@@ -348,6 +357,7 @@ impl Standing {
     /// Whether it may do something to `name`.
     pub(crate) fn permits(&self, right: Right, name: &str) -> bool {
         match self {
+            Self::Nobody(_) => false,
             Self::Unlimited => true,
             Self::Limited(identity) => identity.rights.permit(right, name),
         }
@@ -356,17 +366,36 @@ impl Standing {
     /// Whether it may do something to anything that `pattern` could be for.
     pub(crate) fn permits_some(&self, right: Right, pattern: &Pattern) -> bool {
         match self {
+            Self::Nobody(_) => false,
             Self::Unlimited => true,
             Self::Limited(identity) => identity.rights.permit_some(right, pattern),
         }
     }
 
+    /// Whether a logger that stands for this counts for a client that stands for `other`: it may log something that the
+    /// client may write.
+    pub(crate) fn logs_for(&self, other: &Self) -> bool {
+        match other {
+            Self::Nobody(_) => false,
+            Self::Unlimited => self.permits_some(Right::Log, &Pattern::all()),
+            Self::Limited(identity) => {
+                identity.rights.write.iter().any(|written| self.permits_some(Right::Log, written))
+            }
+        }
+    }
+
+    /// What it is called in the rules; `None` where it may do everything.
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Nobody(name) => Some(name),
+            Self::Unlimited => None,
+            Self::Limited(identity) => Some(&identity.name),
+        }
+    }
+
     /// That it may not, in words.
     pub(crate) fn lacks(&self, right: Right, name: impl fmt::Display) -> String {
-        let identity = match self {
-            Self::Unlimited => LOCAL,
-            Self::Limited(identity) => &identity.name,
-        };
+        let identity = self.name().map_or(LOCAL, |name| &**name);
         format!("identity {identity:?} has no right to {right} {name}")
     }
 }
@@ -386,10 +415,7 @@ mod tests {
     }
 
     fn name(standing: Result<Standing, String>) -> Result<String, String> {
-        standing.map(|standing| match standing {
-            Standing::Unlimited => "everything".to_owned(),
-            Standing::Limited(identity) => identity.name.to_string(),
-        })
+        standing.map(|standing| standing.name().map_or("everything", |name| &**name).to_owned())
     }
 
     #[test]
@@ -439,8 +465,36 @@ mod tests {
         assert_eq!(local(None, "comet"), Standing::Unlimited);
         assert_eq!(local(Some(&access), LOCAL), Standing::Unlimited);
         assert!(local(Some(&access), "comms").permits(Right::Read, "a"));
-        let unknown = local(Some(&access), "comet");
-        assert!(Right::ALL.iter().all(|&right| !unknown.permits(right, "a") && !unknown.permits(right, "")));
+        for unknown in [local(Some(&access), "comet"), Standing::default()] {
+            assert!(
+                Right::ALL.iter().all(|&right| !unknown.permits(right, "a") && !unknown.permits(right, ""))
+            );
+            assert!(Right::ALL.iter().all(|&right| !unknown.permits_some(right, &Pattern::all())));
+        }
+    }
+
+    #[test]
+    fn a_logger_counts_for_whom_it_may_log_something_of() {
+        let with = |write: &[&str], log: &[&str]| {
+            let rights = Rights { write: patterns(write), log: patterns(log), ..Rights::default() };
+            Standing::Limited(Arc::new(Identity { rights, ..identity("a", None, None) }))
+        };
+        let everybody = Standing::Unlimited;
+        for (log, write, expected) in [
+            ("*", "bench1/", true),
+            ("bench1/", "*", true),
+            ("bench1/psu", "bench1/", true),
+            ("bench2/", "bench1/", false),
+            ("$hub/", "*", false),
+        ] {
+            let (logger, writer) = (with(&[], &[log]), with(&["x", write], &[]));
+            assert_eq!(logger.logs_for(&writer), expected, "{log} {write}");
+            assert!(everybody.logs_for(&writer) && !writer.logs_for(&writer));
+        }
+        assert!(everybody.logs_for(&everybody) && with(&[], &["a"]).logs_for(&everybody));
+        for nobody in [with(&[], &["*"]), Standing::default()] {
+            assert!(!everybody.logs_for(&nobody), "it writes nothing");
+        }
     }
 
     #[test]

@@ -28,11 +28,17 @@ use crate::journal::Event;
 use crate::peers::PeerIndex;
 use crate::rules::Rule;
 use crate::sources::{Source, SourceId, Writer};
+use crate::words::tame;
 
 /// The highest epoch that a writer may begin with: microseconds for 146,000 years.
 const HIGHEST_EPOCH: u64 = 1 << 62;
 /// How far above the highest epoch known a writer may go.
 const STEP: u64 = 1_000_000;
+
+/// The highest epoch that a source may have after `highest`.
+fn highest_after(highest: u64) -> u64 {
+    HIGHEST_EPOCH.max(highest.saturating_add(STEP))
+}
 
 impl Hub {
     pub(crate) fn announce(&mut self, now: Now, from: PeerIndex, announce: &Announce<'_>) {
@@ -70,8 +76,7 @@ impl Hub {
     /// Whether a number may be an epoch. One far above all that a clock shows would leave no room above it for a source's
     /// later writers.
     fn admit_number(&self, announce: &Announce<'_>) -> Result<(), (Outcome, String)> {
-        let highest = self.sources.names.get(announce.source).map_or(0, |name| name.highest);
-        let most = HIGHEST_EPOCH.max(highest.saturating_add(STEP));
+        let most = highest_after(self.sources.names.get(announce.source).map_or(0, |name| name.highest));
         if (1..=most).contains(&announce.epoch) {
             return Ok(());
         }
@@ -235,7 +240,7 @@ impl Hub {
             self.peers[old].writes.retain(|&written| written != id);
             if announce.replay && !self.sources[id].replay && old != from {
                 // Its program began anew, and its former connection is only not known yet to be gone.
-                self.writer_gone(now, id, old, "its program began anew");
+                self.writer_gone(now, id, old, &"its program began anew".into());
             }
         }
         self.close_unanswered(id);
@@ -293,7 +298,9 @@ impl Hub {
         id: Option<SourceId>,
         reason: &str,
     ) {
-        let highest = self.sources.names.get(announce.source).map_or(0, |name| name.highest);
+        // Whoever has no right to a source is not told what is known of it.
+        let known = self.sources.names.get(announce.source).filter(|_| outcome != Outcome::Forbidden);
+        let highest = known.map_or(0, |name| name.highest);
         let (live, previous) = id.map_or((0, 0), |id| (self.sources[id].live, self.sources[id].previous));
         self.peers.send(
             to,
@@ -311,9 +318,20 @@ impl Hub {
     }
 
     /// A logger holds a higher epoch of a source than this hub, which was restarted, has seen.
-    pub(crate) fn learn_highest(&mut self, now: Now, id: SourceId, highest: u64) {
+    pub(crate) fn learn_highest(&mut self, now: Now, from: PeerIndex, id: SourceId, highest: u64) {
         let name = self.sources[id].name.clone();
         let entry = self.sources.names.get_mut(&name).expect("it is named");
+        if highest > highest_after(entry.highest) {
+            // Believed, it would keep every writer out for good.
+            if !std::mem::replace(&mut entry.doubted, true) {
+                let logger = &self.peers[from].name;
+                self.alarm(
+                    now,
+                    format!("logger {logger:?} says that it holds epoch {highest} of {name}: not believed"),
+                );
+            }
+            return;
+        }
         // The highest may be known already, from a replay: the live epoch counts.
         entry.highest = entry.highest.max(highest);
         let Some(current) = entry.current else { return };
@@ -322,7 +340,7 @@ impl Hub {
         }
         let source = &self.sources[current];
         if let Writer::Peer(writer) = source.writer {
-            let reason = format!("a logger holds epoch {highest} of it");
+            let reason: Arc<str> = format!("a logger holds epoch {highest} of it").into();
             let (epoch, name) = (source.epoch, source.name.clone());
             self.writer_gone(now, current, writer, &reason);
             self.peers[writer].writes.retain(|&written| written != current);
@@ -345,9 +363,10 @@ impl Hub {
     /// A writer has given up an epoch that it announced.
     pub(crate) fn given_up(&mut self, now: Now, from: PeerIndex, reference: u64, reason: &str) {
         let Ok(id) = SourceId::try_from(reference) else { return };
+        let reason = tame(reason);
         // That a source is forgotten is the hub's to say.
-        let is_hubs = [SourcePacket::WITHDRAWN, SourcePacket::FORGOTTEN].contains(&reason);
-        self.writer_gone(now, id, from, if is_hubs { "given up" } else { reason });
+        let is_hubs = [SourcePacket::WITHDRAWN, SourcePacket::FORGOTTEN].contains(&&*reason);
+        self.writer_gone(now, id, from, &if is_hubs { "given up".into() } else { reason.into() });
         self.peers[from].writes.retain(|&written| written != id);
     }
 
@@ -367,7 +386,7 @@ impl Hub {
     }
 
     /// A writer's connection is over, or is not this source's any more.
-    pub(crate) fn writer_gone(&mut self, now: Now, id: SourceId, peer: PeerIndex, reason: &str) {
+    pub(crate) fn writer_gone(&mut self, now: Now, id: SourceId, peer: PeerIndex, reason: &Arc<str>) {
         let Some(source) = self.sources.find(id) else { return };
         if source.writer != Writer::Peer(peer) {
             return;
@@ -375,7 +394,7 @@ impl Hub {
         source.writer = Writer::Nobody;
         let was_told = source.ended;
         if !was_told {
-            source.offline = reason.into();
+            source.offline = reason.clone();
         }
         let (replay, name, identity) = (source.replay, source.name.clone(), source.identity.clone());
         self.close_unanswered(id);

@@ -20,9 +20,10 @@ use crate::access::Right;
 use crate::hub::{Hub, Timer};
 use crate::journal::Event;
 use crate::peers::{ConnectionId, PeerIndex};
+use crate::words::tame;
 
-/// So many clients' messages can be refused by one, where there are rules: those of the ones that sent it any last.
-const SENDERS: usize = 64;
+/// So many messages can be refused by one client: those that it was sent last.
+const LETTERS: usize = 1_000;
 
 /// A request that was passed on (or that the hub answers itself, later).
 #[derive(Debug)]
@@ -147,7 +148,7 @@ impl Hub {
         let to: Vec<PeerIndex> = if fields.to.is_empty() {
             self.exchange.listeners.iter().copied().filter(|&listener| listener != from).collect()
         } else if let Some(peer) = self.peers.named(fields.to) {
-            self.note_letter(from, peer);
+            self.note_letter(from, peer, fields.id);
             vec![peer]
         } else {
             let text = format!("nobody named {:?} is connected", fields.to);
@@ -169,31 +170,25 @@ impl Hub {
         Ok(())
     }
 
-    /// Notes whom a message is from that is for one client. Refusing it takes no right to send; without this, that would
-    /// be a way to tell anybody anything.
-    fn note_letter(&mut self, from: PeerIndex, to: PeerIndex) {
-        if self.access.is_none() {
-            return;
-        }
+    /// Notes a message that is for one client. Refusing it takes no right to send; without this, that would be a way to
+    /// tell anybody anything.
+    fn note_letter(&mut self, from: PeerIndex, to: PeerIndex, id: u32) {
         let sender = self.peers[from].id;
-        let letters = &mut self.peers[to].letters_from;
-        if letters.contains(&sender) {
-            return;
-        }
-        if letters.len() >= SENDERS {
+        let letters = &mut self.peers[to].letters;
+        if letters.len() >= LETTERS {
             letters.pop_front();
         }
-        letters.push_back(sender);
+        letters.push_back((sender, id));
     }
 
-    /// A message's receiver cannot take it: its sender is told, if it is there.
-    pub(crate) fn message_refused(&mut self, now: Now, from: PeerIndex, refuse: &Refuse<'_>) {
+    /// A message's receiver cannot take it: its sender is told, if it is there and reads. Each is refused once.
+    pub(crate) fn message_refused(&mut self, from: PeerIndex, refuse: &Refuse<'_>) {
         let Some(sender) = self.peers.named(refuse.to) else { return };
-        if self.access.is_some() && !self.peers[from].letters_from.contains(&self.peers[sender].id) {
-            return;
-        }
-        let why = &refuse.text[..refuse.text.floor_char_boundary(Limits::REFUSAL)];
-        let text = format!("{:?} cannot take the message: {why}", self.peers[from].name);
+        let letter = (self.peers[sender].id, refuse.id);
+        let letters = &mut self.peers[from].letters;
+        let Some(place) = letters.iter().position(|&known| known == letter) else { return };
+        letters.remove(place);
+        let text = format!("\"{}\" cannot take the message: {}", self.peers[from].name, tame(refuse.text));
         let error = Error {
             code: ErrorCode::NotTaken,
             about: Kind::Message as u8,
@@ -201,7 +196,13 @@ impl Hub {
             closing: false,
             text: &text,
         };
-        self.deliver_packet(now, sender, &Packet::Error(error));
+        self.frame.clear();
+        Packet::Error(error).encode(&mut self.frame);
+        // Whoever refuses does not end the sender, who may not have read all that it is told: half of the room is left.
+        let queued = self.peers[sender].connection.output.len() + self.frame.len();
+        if queued <= self.config.limits.every_output / 2 {
+            self.peers.append(sender, &self.frame);
+        }
     }
 
     /// Queues a frame for a connection; one that does not read its messages is ended.

@@ -48,7 +48,7 @@ impl Hub {
         }
         self.mark_due(resume.source);
         if learns {
-            self.learn_highest(now, resume.source, resume.highest);
+            self.learn_highest(now, from, resume.source, resume.highest);
         }
     }
 
@@ -86,7 +86,7 @@ impl Hub {
     fn withdraw(&mut self, now: Now, id: SourceId) {
         if let Writer::Peer(writer) = self.sources[id].writer {
             self.peers[writer].writes.retain(|&written| written != id);
-            self.writer_gone(now, id, writer, "acknowledged in full");
+            self.writer_gone(now, id, writer, &"acknowledged in full".into());
         }
     }
 

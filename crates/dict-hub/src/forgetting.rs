@@ -4,6 +4,8 @@
 //! it is offline and why, new ones do not get it, and a writer that announces it, of any epoch, is taken as the first. What
 //! loggers hold of it they go on holding, and they tell the hub of its epochs when it comes again.
 
+use std::sync::Arc;
+
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::packet::{Packet, Source as SourcePacket, Status};
 use dict_protocol::time::Now;
@@ -11,7 +13,7 @@ use dict_protocol::time::Now;
 use crate::access::{Access, LOCAL, Right, Standing};
 use crate::hub::Hub;
 use crate::journal::Event;
-use crate::peers::{Peer, PeerIndex};
+use crate::peers::{Due, Peer, PeerIndex};
 use crate::sources::{SourceId, Writer};
 
 impl Hub {
@@ -32,6 +34,7 @@ impl Hub {
         for index in ended {
             self.fail(now, index, &error);
         }
+        self.logger_rules_changed();
         self.withdraw_sources(now);
         self.settle(now);
     }
@@ -41,6 +44,7 @@ impl Hub {
         let access = self.access.as_ref();
         match (&peer.local, &peer.standing) {
             (Some(name), standing) => Standing::of_local(access, name) == *standing,
+            (None, Standing::Nobody(_)) => false,
             (None, Standing::Unlimited) => access.is_none(),
             (None, Standing::Limited(identity)) => {
                 access.and_then(|access| access.named(&identity.name)) == Some(identity)
@@ -124,16 +128,23 @@ impl Hub {
         }
     }
 
-    /// Tells a source's subscribers that it is no more: now, since afterwards there is nothing left to tell of.
+    /// Tells a source's subscribers that it is no more, each when it has room, in words that outlive the source.
     fn tell_forgotten(&mut self, now: Now, id: SourceId) {
         let source = &self.sources[id];
         let mut frame = Vec::new();
         Packet::Source(source.presence()).encode(&mut frame);
+        let frame: Arc<[u8]> = frame.into();
         let watchers = source.watchers.iter().map(|watcher| watcher.peer);
         let followers = source.followers.iter().map(|follower| follower.peer);
         let peers: Vec<PeerIndex> = watchers.chain(followers).collect();
         for peer in peers {
-            if self.peers[peer].is_open() {
+            if !self.peers[peer].is_open() {
+                continue;
+            }
+            // One that does not read must not grow its list by others' forgetting again and again.
+            if self.peers[peer].due.len() < self.config.limits.sources {
+                self.owe(peer, Due::Forgotten(frame.clone()));
+            } else {
                 self.deliver(now, peer, &frame);
             }
         }

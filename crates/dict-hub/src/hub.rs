@@ -10,16 +10,16 @@ use dict_protocol::decoder::Decoder;
 use dict_protocol::frame::{FrameError, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::name;
-use dict_protocol::packet::{
-    Error, ErrorCode, Hello, Logger, LoggerPresence, Packet, Ping, Pong, VERSION, Welcome,
-};
+use dict_protocol::packet::{Error, ErrorCode, Hello, Packet, Ping, Pong, VERSION, Welcome};
 use dict_protocol::time::{Instant, Now};
 
 use crate::access::{Access, Right, Standing};
 use crate::exchange::Exchange;
 use crate::journal::{Event, Journal};
-use crate::peers::{ConnectionId, Due, PeerIndex, Peers};
+use crate::loggers::Loggers;
+use crate::peers::{Clock, ConnectionId, Due, PeerIndex, Peers};
 use crate::sources::{SourceId, Sources};
+use crate::words::tame;
 
 /// Who a hub is and what it takes.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ pub struct Hub {
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     /// With so many timers those of what is over are thrown away.
     timers_kept: usize,
-    pub(crate) logger: LoggerPresence,
+    pub(crate) loggers: Loggers,
     /// Sources whose acknowledgement, or what their followers lack, is to be looked at when the turn ends.
     pub(crate) due: Vec<SourceId>,
     /// Subscribers that are to be sent what is due when the turn ends.
@@ -122,7 +122,7 @@ impl Hub {
             exchange: Exchange::default(),
             timers: BinaryHeap::new(),
             timers_kept: TIMERS,
-            logger: LoggerPresence::Never,
+            loggers: Loggers::default(),
             due: Vec::new(),
             feed: Vec::new(),
             notices: VecDeque::new(),
@@ -387,7 +387,7 @@ impl Hub {
             Packet::Request(request) => return self.request(now, from, request),
             Packet::Reply(reply) => return self.reply(now, from, reply),
             Packet::Handle(handle) => self.handle(from, handle),
-            Packet::Refuse(refuse) => self.message_refused(now, from, refuse),
+            Packet::Refuse(refuse) => self.message_refused(from, refuse),
             Packet::Bye(bye) => self.ended_by_peer(now, from, None, bye.reason),
             Packet::Error(error) if error.closing => {
                 self.ended_by_peer(now, from, Some(error.code), error.text);
@@ -425,14 +425,16 @@ impl Hub {
             .map_err(|error| ConnectionError::Rule(format!("client name {wish:?}: {error}")))?;
         // Before it has a name: whoever is nobody here leaves no trace.
         let standing = self.standing_of(from, hello.credentials).map_err(ConnectionError::Credentials)?;
+        let logger = self.loggers.presence(&standing);
         self.peers[from].standing = standing;
+        self.peers[from].logger = logger;
         self.peers.name(from, wish);
         let limits = &self.config.limits;
         let wish = Duration::from_millis(hello.heartbeat.into()).max(LEAST_HEARTBEAT);
         let heartbeat = if hello.heartbeat == 0 { limits.heartbeat } else { wish.min(limits.heartbeat) };
         let peer = &mut self.peers[from];
         peer.client_id = hello.client_id;
-        peer.product = hello.product.into();
+        peer.product = tame(hello.product).into();
         peer.connection.open(heartbeat);
         let name = peer.name.clone();
         self.peers.send(
@@ -444,7 +446,7 @@ impl Hub {
                 time: now.time,
                 max_body: body,
                 heartbeat: u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX),
-                logger: self.logger,
+                logger,
                 hub: &self.config.name,
                 name: &name,
             }),
@@ -453,7 +455,7 @@ impl Hub {
         let identity = self.identity(from);
         let peer = &self.peers[from];
         let (client, address) = (peer.name.clone(), peer.address.clone());
-        let (identity, product) = (identity.as_deref(), hello.product);
+        let (identity, product) = (identity.as_deref(), &*peer.product);
         let opened = Event::Opened { client: &client, identity, address: &address, product };
         self.journal.event(now.time, opened);
         self.notices.push_back(Notice::Opened { client, address });
@@ -473,27 +475,21 @@ impl Hub {
     pub(crate) fn identity(&self, index: PeerIndex) -> Option<Arc<str>> {
         self.access.as_ref()?;
         let peer = &self.peers[index];
-        match &peer.standing {
-            Standing::Limited(identity) => Some(identity.name.clone()),
-            Standing::Unlimited => peer.local.clone(),
-        }
+        peer.standing.name().or(peer.local.as_ref()).cloned()
     }
 
     fn ping(&mut self, now: Now, from: PeerIndex, ping: Ping) {
         let peer = &mut self.peers[from];
-        let moved = ping.offset.abs_diff(peer.offset);
-        let known = peer.uncertainty;
         peer.offset = ping.offset;
         peer.uncertainty = ping.uncertainty;
-        // The timeline needs no row for each heartbeat: only for what says something new.
-        let news = match (known, ping.uncertainty) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(before), Some(after)) => moved > before.saturating_add(after) || after < before / 2,
-        };
-        if let (true, Some(uncertainty)) = (news, ping.uncertainty) {
-            let event = Event::Clock { client: &peer.name, offset: ping.offset, uncertainty };
-            self.journal.event(now.time, event);
+        if let Some(uncertainty) = ping.uncertainty {
+            let clock = Clock { offset: ping.offset, uncertainty, at: now.instant };
+            // The timeline needs no row for each heartbeat: only for what says something new, and that not all the time.
+            if peer.clock.is_none_or(|told| clock.is_news_after(told)) {
+                peer.clock = Some(clock);
+                let event = Event::Clock { client: &peer.name, offset: ping.offset, uncertainty };
+                self.journal.event(now.time, event);
+            }
         }
         self.peers.send(from, &Packet::Pong(Pong { client_time: ping.time, time: now.time, id: ping.id }));
     }
@@ -527,6 +523,8 @@ impl Hub {
         if std::mem::replace(&mut peer.detached, true) {
             return;
         }
+        // These may be the peer's words: all its sources share what is kept of them.
+        let reason: Arc<str> = tame(reason).into();
         let (client, address) = (peer.name.clone(), peer.address.clone());
         let was_logger = peer.is_logger();
         peer.subscriptions.clear();
@@ -536,7 +534,7 @@ impl Hub {
         self.peers.touch(index);
         self.peers.forget_name(index);
         for source in writes {
-            self.writer_gone(now, source, index, reason);
+            self.writer_gone(now, source, index, &reason);
         }
         for source in watches {
             self.unwatch(source, index);
@@ -548,29 +546,10 @@ impl Hub {
         if !client.is_empty() {
             let identity = self.identity(index);
             let identity = identity.as_deref();
-            let closed = Event::Closed { client: &client, identity, address: &address, reason };
+            let closed = Event::Closed { client: &client, identity, address: &address, reason: &reason };
             self.journal.event(now.time, closed);
         }
-        self.notices.push_back(Notice::Closed { client, address, reason: reason.to_owned(), failed });
-    }
-
-    /// Tells every writer whether there is a logger, if that changed.
-    pub(crate) fn loggers_changed(&mut self) {
-        let present = self.peers.iter().any(|(_, peer)| peer.is_logger());
-        let presence = match self.logger {
-            _ if present => LoggerPresence::Present,
-            LoggerPresence::Never => LoggerPresence::Never,
-            _ => LoggerPresence::Away,
-        };
-        if presence == self.logger {
-            return;
-        }
-        self.logger = presence;
-        let all: Vec<PeerIndex> =
-            self.peers.iter().filter(|(_, peer)| peer.is_open()).map(|(index, _)| index).collect();
-        for index in all {
-            self.peers.send(index, &Packet::Logger(Logger { presence }));
-        }
+        self.notices.push_back(Notice::Closed { client, address, reason: (*reason).to_owned(), failed });
     }
 
     fn watch_silence(&mut self, index: PeerIndex) {

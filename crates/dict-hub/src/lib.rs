@@ -32,10 +32,12 @@
 //! | `announce.rs` | who writes a source: epochs, taking over, replays |
 //! | `relay.rs` | the path of an update; what a slow watcher is sent instead |
 //! | `following.rs` | loggers: positions, resuming, acknowledging |
+//! | `loggers.rs` | which loggers there are, and who is told of them |
 //! | `subscriptions.rs` | who is sent which source, and when |
 //! | `exchange.rs`, `own_actions.rs` | messages and requests; those that the hub answers itself |
 //! | `forgetting.rs` | new rules while it runs; sources that are to be known no longer |
 //! | `journal.rs` | the hub's own events as a source |
+//! | `words.rs` | what of a peer's words is passed on |
 //! | `rules.rs` | what a simulation has it break |
 
 #![forbid(unsafe_code)]
@@ -47,6 +49,7 @@ mod following;
 mod forgetting;
 mod hub;
 mod journal;
+mod loggers;
 mod own_actions;
 mod peers;
 #[cfg(feature = "properties")]
@@ -55,6 +58,7 @@ mod relay;
 mod rules;
 mod sources;
 mod subscriptions;
+mod words;
 
 pub use hub::{Config, Hub, Notice};
 pub use peers::ConnectionId;

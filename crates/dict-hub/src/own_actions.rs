@@ -9,7 +9,7 @@
 //! | `$forget` | the name of a source that nobody writes | null: nothing is known of it any more |
 //!
 //! Where there are rules, `$sources` lists what the asker may read, and what it has forgotten it must have the right to
-//! write.
+//! write. `logger` is whether there is any, for whomever it counts.
 
 use std::sync::Arc;
 
@@ -51,7 +51,8 @@ impl Hub {
                 let Some(text) = value.as_str() else {
                     return self.answer_text(now, number, Status::Failed, "a note is a text");
                 };
-                if self.logger != LoggerPresence::Present {
+                // One that follows other sources alone would never have it.
+                if self.sources[self.journal.source].followers.is_empty() {
                     return self.answer_text(now, number, Status::Failed, "there is no logger to note it");
                 }
                 let from = self.peers[asker].name.clone();
@@ -88,7 +89,7 @@ impl Hub {
     }
 
     fn describe_hub(&self, now: Now) -> Value {
-        let logger = match self.logger {
+        let logger = match self.loggers.any() {
             LoggerPresence::Never => "never",
             LoggerPresence::Away => "away",
             LoggerPresence::Present => "present",

@@ -4,11 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dict_protocol::connection::{Connection, Phase, Role};
 use dict_protocol::decoder::Decoder;
 use dict_protocol::limits::Limits;
-use dict_protocol::packet::{Mode, Packet};
+use dict_protocol::packet::{LoggerPresence, Mode, Packet};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now, Time};
 
@@ -50,12 +51,36 @@ pub(crate) struct Subscription {
 }
 
 /// What a subscriber is to be sent when it has room.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Due {
     /// What it has not seen of a source yet.
     Source(SourceId),
     /// That all of a subscription was sent.
     Current(u32),
+    /// That a source is no more: the frame that says so.
+    Forgotten(Arc<[u8]>),
+}
+
+/// What a client said of its clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// The hub's clock less the client's, and how far that may be off: nanoseconds.
+    pub(crate) offset: i64,
+    pub(crate) uncertainty: u64,
+    /// When it said so.
+    pub(crate) at: Instant,
+}
+
+impl Clock {
+    /// The least time between two events of a connection's clock.
+    const PAUSE: Duration = Duration::from_secs(10);
+
+    /// Whether it is worth an event after what the last one told.
+    pub(crate) fn is_news_after(self, told: Self) -> bool {
+        let (before, after) = (told.uncertainty, self.uncertainty);
+        let moved = self.offset.abs_diff(told.offset);
+        self.at >= told.at + Self::PAUSE && (moved > before.saturating_add(after) || after < before / 2)
+    }
 }
 
 /// One connection.
@@ -80,11 +105,15 @@ pub(crate) struct Peer {
     pub(crate) certified: Vec<String>,
     /// As whom it acts, once it was accepted.
     pub(crate) standing: Standing,
-    /// The clients that sent it messages last, of which it may refuse some.
-    pub(crate) letters_from: VecDeque<ConnectionId>,
+    /// What it was told of loggers.
+    pub(crate) logger: LoggerPresence,
+    /// The messages that it was sent last, by whom and under which number: it may refuse each once.
+    pub(crate) letters: VecDeque<(ConnectionId, u32)>,
     /// The hub's clock less the client's, nanoseconds, and how far that may be off.
     pub(crate) offset: i64,
     pub(crate) uncertainty: Option<u64>,
+    /// What the journal says of that.
+    pub(crate) clock: Option<Clock>,
     pub(crate) subscriptions: Vec<Subscription>,
     /// Sources that it writes.
     pub(crate) writes: Vec<SourceId>,
@@ -161,9 +190,11 @@ impl Peers {
             local: None,
             certified: Vec::new(),
             standing: Standing::default(),
-            letters_from: VecDeque::new(),
+            logger: LoggerPresence::Never,
+            letters: VecDeque::new(),
             offset: 0,
             uncertainty: None,
+            clock: None,
             subscriptions: Vec::new(),
             writes: Vec::new(),
             watches: Vec::new(),

@@ -126,7 +126,7 @@ pub(crate) struct Source {
     /// As whom that client wrote; `None` where there were no rules.
     pub(crate) identity: Option<Arc<str>>,
     /// Why nobody writes it.
-    pub(crate) offline: Box<str>,
+    pub(crate) offline: Arc<str>,
     /// Its End was applied: nothing follows, though followers may still be sent what they lack.
     pub(crate) ended: bool,
     /// The last sequence that `state` holds.
@@ -191,6 +191,8 @@ pub(crate) struct Name {
     pub(crate) highest: u64,
     /// The last live epoch that was announced in this run; 0: none.
     pub(crate) last_live: u64,
+    /// A logger told of an epoch that cannot be, and whoever runs the hub was told.
+    pub(crate) doubted: bool,
     /// The epoch that is the source's state.
     pub(crate) current: Option<SourceId>,
     /// The rests of older epochs, oldest first.

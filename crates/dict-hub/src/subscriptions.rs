@@ -10,7 +10,7 @@ use dict_protocol::packet::{Current, ErrorCode, Mode, Packet, Subscribe};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now};
 
-use crate::access::Right;
+use crate::access::{Right, Standing};
 use crate::hub::Hub;
 use crate::peers::{Due, Peer, PeerIndex, Subscription};
 use crate::sources::{Follower, Pending, SourceId, Watcher};
@@ -43,6 +43,10 @@ impl Hub {
             let text = pattern.to_string();
             let right = right.unwrap_or(Right::Read);
             return self.forbid(from, right, &text, ABOUT_SUBSCRIBE, subscribe.id.into());
+        }
+        if let Standing::Nobody(identity) = &self.peers[from].standing {
+            let text = format!("no rule names identity {identity:?}, so it gets no messages");
+            return self.refuse(from, ErrorCode::Forbidden, ABOUT_SUBSCRIBE, subscribe.id.into(), &text);
         }
         let matching = match subscribe.mode {
             Mode::Messages => Vec::new(),
@@ -119,6 +123,7 @@ impl Hub {
         due.retain(|due| match due {
             Due::Source(id) => !left.contains(id),
             Due::Current(id) => subscriptions.iter().any(|subscription| subscription.id == *id),
+            Due::Forgotten(_) => true,
         });
         for (id, mode, interval) in again {
             self.join(now, id, peer, mode, interval);
@@ -282,12 +287,14 @@ impl Hub {
                     self.peers.send(peer, &Packet::Current(Current { subscription }));
                 }
                 Some(Due::Source(id)) => self.feed_source(now, peer, id),
+                Some(Due::Forgotten(frame)) => self.peers.append(peer, &frame),
             }
         }
     }
 }
 
-/// What somebody has to have the right to that subscribes in a mode. Messages to everybody come to whoever is accepted.
+/// What somebody has to have the right to that subscribes in a mode. Messages to everybody come to whoever is accepted and
+/// is somebody.
 fn right_for(mode: Mode) -> Option<Right> {
     match mode {
         Mode::Latest | Mode::Every => Some(Right::Read),

@@ -150,7 +150,7 @@ impl Limits {
     /// What a Message, Request or Reply may have besides its payload: names, action and fields, rounded up.
     pub const PAYLOAD_OVERHEAD: usize = 4 * 1024;
 
-    /// The text that says why a message is refused: beyond, it is cut.
+    /// The text that says why a message is refused, or why somebody ends a connection or an epoch: beyond, it is cut.
     pub const REFUSAL: usize = 1_024;
 
     /// How deep what a Message, Request or Reply carries may nest: in the hub's own source it stands within two

@@ -1,10 +1,13 @@
 //! What one client may send, whatever it is, costs the others nothing.
 
-use dict_protocol::frame::{self, Encoding};
+use std::time::Duration;
+
+use dict_hub::Notice;
+use dict_protocol::frame::{self, Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
-    Handle, Handling, Level, Message, MessageFields, MissingFrom, Mode, Packet, Payload, Reply, ReplyFields,
-    Request, RequestFields, State, Status, Unsubscribe, Update,
+    Bye, Error, ErrorCode, Handle, Handling, Level, Message, MessageFields, MissingFrom, Mode, Packet,
+    Payload, Ping, Reply, ReplyFields, Request, RequestFields, Resume, State, Status, Unsubscribe, Update,
 };
 use dict_protocol::record::{GapReason, Stamp};
 use dict_protocol::time::Time;
@@ -238,4 +241,90 @@ fn a_logger_that_unsubscribes_in_the_middle_of_a_slice_keeps_its_room() {
     lab.told(&mut logger);
     lab.resume(&logger, source, 0);
     assert_eq!(lab.told(&mut writer), ["Logger Present", "Resume after 0"]);
+}
+
+#[test]
+fn what_a_client_says_when_it_goes_is_passed_on_in_one_short_line() {
+    let long = format!("bye\r\nforged \u{1b}[2J{}", "x".repeat(60_000));
+    let error = |about, reference, closing| {
+        Packet::Error(Error { code: ErrorCode::Protocol, about, reference, closing, text: &long })
+    };
+    let mut lab = Lab::new();
+    let mut watcher = lab.client("watcher", 1);
+    lab.subscribe(&watcher, 1, Mode::Latest, "");
+    lab.told(&mut watcher);
+    for last in 0..3 {
+        let mut writer = lab.client("writer", 2 + last);
+        let source = lab.announce(&mut writer, "psu", 10 + u64::from(last), Level::None);
+        lab.collect(&mut watcher);
+        watcher.expect(|packet| matches!(packet, Packet::Source(source) if source.online));
+        while lab.hub.poll_notice().is_some() {}
+        let last = match last {
+            0 => Packet::Bye(Bye { reason: &long }),
+            1 => error(0, 0, true),
+            _ => error(Kind::Announce as u8, source.into(), false),
+        };
+        lab.send(&writer, &last);
+        lab.collect(&mut watcher);
+        let reason = watcher.expect_map(|packet| match packet {
+            Packet::Source(source) if !source.online => Some(source.reason.to_owned()),
+            _ => None,
+        });
+        assert!(reason.contains("bye  forged  [2Jxxx") && reason.len() <= Limits::REFUSAL, "{reason:?}");
+        if let Some(notice) = lab.hub.poll_notice() {
+            assert!(matches!(notice, Notice::Closed { reason: told, .. } if told == reason));
+        }
+        lab.hub.closed(lab.now, writer.id, "gone");
+    }
+    let journal = lab.client("journal", 9);
+    lab.subscribe(&journal, 1, Mode::Latest, "$");
+    assert!(largest_frame(&mut lab, &journal) < 3 * Limits::REFUSAL);
+}
+
+#[test]
+fn an_epoch_that_cannot_be_is_not_believed_of_a_logger_either() {
+    let mut lab = Lab::new();
+    let mut writer = lab.client("writer", 1);
+    let source = lab.announce(&mut writer, "psu", 10, Level::Logged);
+    let mut logger = lab.client("logger", 2);
+    lab.subscribe(&logger, 1, Mode::Durable, "");
+    lab.told(&mut logger);
+    lab.told(&mut writer);
+    while lab.hub.poll_notice().is_some() {}
+    for highest in [u64::MAX, (1 << 62) + 1, u64::MAX] {
+        lab.send(&logger, &Packet::Resume(Resume { source, after: 0, highest, updates: 0, bytes: 0 }));
+    }
+    assert_eq!(lab.told(&mut writer), [""; 0]);
+    let Some(Notice::Alarm(text)) = lab.hub.poll_notice() else { panic!("nobody was told") };
+    assert_eq!(text, "logger \"logger\" says that it holds epoch 18446744073709551615 of psu: not believed");
+    assert_eq!(lab.hub.poll_notice(), None, "once is enough");
+    let mut writer = lab.client("writer", 1);
+    lab.announce(&mut writer, "psu", 11, Level::Logged);
+}
+
+#[test]
+fn a_clock_that_jumps_at_each_heartbeat_does_not_fill_the_journal() {
+    let mut lab = Lab::new();
+    let mut journal = lab.client("journal", 1);
+    lab.subscribe(&journal, 1, Mode::Every, "$");
+    let client = lab.client("client", 2);
+    let mut rows = |lab: &mut Lab, pings: i64| {
+        let time = lab.now.time;
+        lab.send(&journal, &Packet::Ping(Ping { time, offset: 0, uncertainty: None, id: 0 }));
+        lab.told(&mut journal);
+        for number in 0..pings {
+            let (time, offset) = (lab.now.time, 1_000_000 * (number % 2));
+            lab.send(&client, &Packet::Ping(Ping { time, offset, uncertainty: Some(10), id: 0 }));
+            lab.hub.wrote(client.id, lab.hub.output(client.id).len());
+        }
+        lab.told(&mut journal).iter().filter(|told| told.contains("clock=..")).count()
+    };
+    assert_eq!(rows(&mut lab, 1), 1, "the first at once");
+    assert_eq!(rows(&mut lab, 2_000), 0);
+    lab.pass(Duration::from_secs(10));
+    assert_eq!(rows(&mut lab, 2_000), 1);
+    lab.pass(Duration::from_secs(10));
+    assert_eq!(rows(&mut lab, 1), 1, "it is not what the last row says");
+    lab.pass(Duration::from_secs(10));
+    assert_eq!(rows(&mut lab, 1), 0);
 }

@@ -2,20 +2,23 @@
 
 use dict_hub::ConnectionId;
 use dict_hub::access::{Access, Identity, LOCAL, Rights, TokenHash};
-use dict_protocol::packet::{Level, Mode};
+use dict_protocol::limits::Limits;
+use dict_protocol::packet::{Level, LoggerPresence, Mode, Packet};
 use dict_protocol::pattern::Pattern;
 
-use super::lab::{Client, Lab};
+use super::exchange::text;
+use super::lab::{Client, Lab, announcement};
 
-/// Somebody with a token and a certificate of its name, who may do everything to sources that match `patterns`.
+/// Somebody with a token and a certificate of its name, who may do everything to sources that match `patterns`, and say
+/// anything to clients of such names.
 fn identity(name: &str, patterns: &[&str]) -> Identity {
     let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::parse(text)).collect();
-    let (read, write, log) = (patterns.clone(), patterns.clone(), patterns);
+    let (read, write, send, log) = (patterns.clone(), patterns.clone(), patterns.clone(), patterns);
     Identity {
         name: name.into(),
         token: Some(TokenHash::of(name)),
         certificate: Some(name.to_owned()),
-        rights: Rights { read, write, log, ..Rights::default() },
+        rights: Rights { read, write, send, log, ..Rights::default() },
     }
 }
 
@@ -104,4 +107,94 @@ fn an_epoch_that_was_withdrawn_goes_on_for_loggers_when_its_writer_may_again() {
     lab.ack(&logger, again, 2);
     let told = lab.told(&mut writer);
     assert_eq!(told.last().map(String::as_str), Some("Ack 2"), "{told:?}");
+}
+
+#[test]
+fn a_logger_counts_for_those_that_it_may_log_something_of() {
+    let mut lab = Lab::new();
+    let all: (&str, &[&str]) = ("all", &["*"]);
+    let rules = [all, ("tests", &["tests/"]), ("psu", &["psu"]), ("test", &["tests/1"])];
+    set(&mut lab, &rules);
+    let mut psu = client(&mut lab, "psu", 1);
+    let mut test = client(&mut lab, "test", 2);
+    let tests = client(&mut lab, "tests", 3);
+    lab.subscribe(&tests, 1, Mode::Durable, "tests/");
+    assert_eq!(lab.told(&mut psu), [""; 0]);
+    assert_eq!(lab.told(&mut test), ["Logger Present"]);
+    assert_eq!(client(&mut lab, "psu", 4).logger, LoggerPresence::Never);
+    assert_eq!(client(&mut lab, "test", 5).logger, LoggerPresence::Present);
+    let everything = client(&mut lab, "all", 6);
+    lab.subscribe(&everything, 1, Mode::Durable, "");
+    assert_eq!(lab.told(&mut psu), ["Logger Present"]);
+    assert_eq!(lab.told(&mut test), [""; 0]);
+    lab.hub.closed(lab.now, everything.id, "gone");
+    assert_eq!(lab.told(&mut psu), ["Logger Away"], "whatever else there is");
+    assert_eq!(lab.told(&mut test), [""; 0]);
+    lab.hub.closed(lab.now, tests.id, "gone");
+    assert_eq!(lab.told(&mut psu), [""; 0]);
+    assert_eq!(lab.told(&mut test), ["Logger Away"]);
+    assert_eq!(client(&mut lab, "psu", 7).logger, LoggerPresence::Away);
+
+    // Whatever the rules say later, there was one.
+    let rules = [("all", &["oven"][..]), ("tests", &["psu"]), ("psu", &["psu"]), ("test", &["tests/1"])];
+    set(&mut lab, &rules);
+    assert_eq!(lab.told(&mut test), [""; 0]);
+    assert_eq!(client(&mut lab, "test", 8).logger, LoggerPresence::Never, "but none for one that comes now");
+    assert_eq!(client(&mut lab, "psu", 9).logger, LoggerPresence::Away);
+}
+
+#[test]
+fn messages_to_everybody_reach_nobody_whom_the_rules_do_not_name() {
+    let mut lab = Lab::new();
+    set(&mut lab, &[("all", &["*"]), ("comet", &[])]);
+    let early = open(&mut lab);
+    let local = |lab: &mut Lab, name| {
+        let id = lab.hub.open_local(lab.now, name, name);
+        let local = lab.greet(id, name, 1, "");
+        lab.subscribe(&local, 1, Mode::Messages, "");
+        local
+    };
+    let (mut comms, mut comet) = (local(&mut lab, "comms"), local(&mut lab, "comet"));
+    assert_eq!(lab.told(&mut comms), ["Error Forbidden"]);
+    assert_eq!(lab.told(&mut comet), ["Current 1"]);
+    let sender = client(&mut lab, "all", 2);
+    lab.send(&sender, &text(1, "", "hello"));
+    assert_eq!(lab.told(&mut comms), [""; 0]);
+    assert_eq!(lab.told(&mut comet), ["Message from all \"hello\""]);
+    // Nor does anything else reach a connection that has not greeted.
+    lab.subscribe(&sender, 1, Mode::Durable, "");
+    lab.send(&sender, &text(2, "", "hello"));
+    set(&mut lab, &[("all", &["psu"])]);
+    assert!(lab.hub.is_ended(sender.id));
+    assert_eq!(lab.hub.output(early), [0; 0]);
+}
+
+#[test]
+fn whoever_may_not_write_a_source_is_not_told_what_is_known_of_it() {
+    let mut lab = Lab::new();
+    set(&mut lab, &[("writer", &["psu"]), ("other", &["oven"])]);
+    let mut writer = client(&mut lab, "writer", 1);
+    lab.announce(&mut writer, "psu", 10, Level::None);
+    let mut other = client(&mut lab, "other", 2);
+    lab.send(&other, &Packet::Announce(announcement("psu", 1, Level::None)));
+    assert_eq!(lab.told(&mut other), ["Announced Forbidden highest 0"]);
+}
+
+#[test]
+fn a_watcher_outlives_that_more_is_withdrawn_than_it_has_room_for() {
+    let limits = Limits { every_output: 4_000, latest_output: 1_000, ..Limits::default() };
+    let mut lab = Lab::with_limits(limits);
+    set(&mut lab, &[("watcher", &["*"]), ("writer", &["psu/"])]);
+    let mut watcher = client(&mut lab, "watcher", 1);
+    lab.subscribe(&watcher, 1, Mode::Latest, "");
+    let mut writer = client(&mut lab, "writer", 2);
+    for number in 0..100 {
+        lab.announce(&mut writer, &format!("psu/{number}"), 10, Level::None);
+    }
+    lab.told(&mut watcher);
+    set(&mut lab, &[("watcher", &["*"])]);
+    assert!(lab.hub.output(watcher.id).len() < 2_000);
+    let told = lab.told(&mut watcher);
+    let withdrawn = told.iter().filter(|told| told.ends_with("epoch 10 offline")).count();
+    assert_eq!((withdrawn, lab.hub.is_ended(watcher.id)), (100, false), "{told:?}");
 }

@@ -37,7 +37,9 @@ fn a_message_that_is_refused_is_noticed_by_its_sender_alone() {
     let mut lab = Lab::new();
     let mut sender = lab.client("sender", 1);
     let mut picky = lab.client("picky", 2);
-    lab.send(&sender, &text(7, "picky", "you"));
+    for _ in 0..2 {
+        lab.send(&sender, &text(7, "picky", "you"));
+    }
     lab.told(&mut picky);
     let refuse = |to, text| Packet::Refuse(Refuse { id: 7, to, text });
     lab.send(&picky, &refuse("sender", "no text, please"));
@@ -51,6 +53,9 @@ fn a_message_that_is_refused_is_noticed_by_its_sender_alone() {
         *packet == Packet::Error(Error { code, about, reference: 7, closing: false, text })
     });
     sender.expect(|packet| matches!(packet, Packet::Error(error) if error.text.len() < 1_100));
+    lab.send(&picky, &refuse("sender", "each of the two was refused"));
+    lab.send(&picky, &Packet::Refuse(Refuse { id: 8, to: "sender", text: "this was never sent" }));
+    assert_eq!(lab.told(&mut sender), [""; 0]);
     lab.send(&picky, &refuse("nobody", "?"));
     assert_eq!(lab.told(&mut picky), [""; 0]);
     assert!(!lab.hub.is_ended(picky.id));
@@ -60,14 +65,29 @@ fn a_message_that_is_refused_is_noticed_by_its_sender_alone() {
 fn refusals_that_are_not_read_do_not_pile_up() {
     let limits = Limits { every_output: 20_000, ..Limits::default() };
     let mut lab = Lab::with_limits(limits);
-    let slow = lab.client("slow", 1);
-    let picky = lab.client("picky", 2);
+    let mut slow = lab.client("slow", 1);
+    let mut picky = lab.client("picky", 2);
     for id in 0..100 {
+        lab.send(&slow, &text(id, "picky", "?"));
+        lab.told(&mut picky);
         lab.send(&picky, &Packet::Refuse(Refuse { id, to: "slow", text: &"x".repeat(1_000) }));
     }
-    assert!(lab.hub.is_ended(slow.id));
-    assert!(lab.hub.output(slow.id).len() < 21_000);
-    assert!(!lab.hub.is_ended(picky.id));
+    assert!(lab.hub.output(slow.id).len() < 10_000, "there is room for others");
+    assert!(!lab.hub.is_ended(slow.id) && !lab.hub.is_ended(picky.id));
+    assert!(lab.told(&mut slow).iter().all(|told| told == "Error NotTaken"));
+}
+
+#[test]
+fn a_refusal_is_not_larger_for_a_name_of_odd_characters() {
+    let mut lab = Lab::new();
+    let mut sender = lab.client("sender", 1);
+    let name = "\u{300}".repeat(127);
+    let picky = lab.client(&name, 2);
+    lab.send(&sender, &text(7, &name, "you"));
+    lab.send(&picky, &Packet::Refuse(Refuse { id: 7, to: "sender", text: "no\r\nForged: \u{1b}[2J" }));
+    lab.collect(&mut sender);
+    let expected = format!("\"{name}\" cannot take the message: no  Forged:  [2J");
+    sender.expect(|packet| matches!(packet, Packet::Error(error) if error.text == expected));
 }
 
 fn ask<'a>(id: u32, action: &'a str, to: &'a str, deadline: u32) -> Packet<'a> {
@@ -158,6 +178,13 @@ fn a_note_is_answered_when_every_logger_has_it() {
     };
     lab.send(&asker, &note(1));
     assert_eq!(lab.told(&mut asker), ["Reply 1 Failed"]);
+    let mut other = lab.client("other", 3);
+    lab.subscribe(&other, 1, Mode::Durable, "");
+    assert_eq!(lab.told(&mut other), ["Logger Present", "Current 1"]);
+    assert_eq!(lab.told(&mut asker), ["Logger Present"]);
+    lab.send(&asker, &note(1));
+    assert_eq!(lab.told(&mut asker), ["Reply 1 Failed"], "that one follows other sources");
+    lab.hub.closed(lab.now, other.id, "gone");
     let mut logger = lab.client("logger", 2);
     lab.subscribe(&logger, 1, Mode::Durable, "$");
     assert_eq!(lab.told(&mut logger), ["Logger Present", "Source $hub/lab epoch 7 online", "Current 1"]);

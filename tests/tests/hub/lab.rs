@@ -7,7 +7,9 @@ use dict_protocol::change;
 use dict_protocol::decoder::Decoder;
 use dict_protocol::frame::{self, Frame, Kind};
 use dict_protocol::limits::Limits;
-use dict_protocol::packet::{Ack, Announce, Hello, Level, Mode, Outcome, Packet, Resume, Subscribe, Update};
+use dict_protocol::packet::{
+    Ack, Announce, Hello, Level, LoggerPresence, Mode, Outcome, Packet, Resume, Subscribe, Update,
+};
 use dict_protocol::record::Stamp;
 use dict_protocol::time::{Now, Time};
 use dict_protocol::value::Dictionary;
@@ -24,6 +26,8 @@ pub(super) struct Client {
     decoder: Decoder,
     /// Frames that came and were not looked at yet, each as its bytes.
     inbox: std::collections::VecDeque<Vec<u8>>,
+    /// What it was welcomed with.
+    pub(super) logger: LoggerPresence,
 }
 
 impl Lab {
@@ -57,7 +61,8 @@ impl Lab {
         credentials: &str,
         heartbeat: u32,
     ) -> Client {
-        let mut client = Client { id, decoder: Decoder::new(1 << 24), inbox: Default::default() };
+        let (decoder, logger) = (Decoder::new(1 << 24), LoggerPresence::Never);
+        let mut client = Client { id, decoder, inbox: Default::default(), logger };
         self.send(
             &client,
             &Packet::Hello(Hello {
@@ -74,7 +79,10 @@ impl Lab {
         );
         self.turn();
         self.collect(&mut client);
-        client.expect(|packet| matches!(packet, Packet::Welcome(_)));
+        client.logger = client.expect_map(|packet| match packet {
+            Packet::Welcome(welcome) => Some(welcome.logger),
+            _ => None,
+        });
         client
     }
 

@@ -73,7 +73,7 @@ packet! {
 }
 
 code! {
-    /// Whether the hub has a durable subscriber.
+    /// Whether the hub has a durable subscriber; where it has rules, one that may log something of what the client may write.
     pub enum LoggerPresence: u8 = "logger presence" {
         /// None since the hub was started.
         Never = 0,
