@@ -19,8 +19,8 @@
 //! |---|---|---|
 //! | Source | new on this connection | Resume after what is committed; it counts as an Ack |
 //! | Source | known on this connection | presence noted; the position is told once |
-//! | Source | known, and its hub knows it no longer: offline as a rest, or withdrawn | its declaration is over |
-//! | Source | the 1,001st epoch of a source, each declared as the live one | the first one's declaration is over |
+//! | Source | its hub knows it no longer: a rest that is given up, or withdrawn, or forgotten | its declaration is over |
+//! | Source | the 1,001st of a source that may be over without a word | the first one's declaration is over |
 //! | Source | name online at another link's hub | refused; answered when the other goes, once more if it was before |
 //! | Update, State | of a name that was refused after its position was told | skipped, until they follow that position |
 //! | Update *s* | *s* ≤ *n* | a repetition: ignored, acknowledged again |
@@ -39,12 +39,12 @@
 //!
 //! # What is forgotten
 //!
-//! A hub does not say of each epoch that a newer one replaced it for good: of most that is certain only when the connection
-//! ends. So that nobody makes a recorder grow by announcing again and again, one source has 1,000 declarations as the live
-//! one on a connection at most, and of the epochs that are declared nowhere, of which nothing is held or which ended, the
-//! newest 1,000 of each kind are known. If a row of a declaration comes that is over, that link is closed as for any other
-//! that was not declared, and on the next connection it is declared as what it is, a rest. That an epoch was forgotten is
-//! known, and makes a gap where it may have been between two that are held.
+//! A hub does not say of each epoch that a newer one replaced it for good, nor of the rest of one that ended that it is
+//! done. So that nobody makes a recorder grow by announcing again and again, there are 1,000 such declarations of a source
+//! on a connection at most. If a row of an older one comes all the same, the link is closed as for any row that was not
+//! declared, and on the next connection it is declared as what it is, a rest. Of the epochs that are declared nowhere, of
+//! which nothing is held or which ended, the newest 1,000 of each kind are known. That one was forgotten is known too, and
+//! makes a gap where it may have been between two that are held.
 //!
 //! A hub that is told an older position than *n*, because the rest is still on its way to the disk, sends that rest
 //! again. Waiting with the answer until the disk is done would hold up the source instead, and the repetition costs
@@ -101,8 +101,9 @@ struct Link {
     hub: Option<HubIndex>,
     /// What was declared on this connection, by the hub's number.
     declared: HashMap<u32, Declaration>,
-    /// By source, those that were declared as the live epoch, as they came: the last one is.
-    live: HashMap<NameIndex, VecDeque<u32>>,
+    /// By source, those that may be over without a word, as they came: what was declared as the live epoch, and what is
+    /// the rest of one that ended.
+    passing: HashMap<NameIndex, VecDeque<u32>>,
     /// Declarations that were refused because another link has the name, as they came.
     refused: Vec<Refused>,
     /// Whom to answer.
@@ -191,7 +192,7 @@ impl Recorder {
             prefix: prefix.into(),
             hub: None,
             declared: HashMap::new(),
-            live: HashMap::new(),
+            passing: HashMap::new(),
             refused: Vec::new(),
             due: VecDeque::new(),
         });
@@ -214,7 +215,7 @@ impl Recorder {
         this.hub = None;
         this.due.clear();
         this.refused.clear();
-        this.live.clear();
+        this.passing.clear();
         for (id, declaration) in core::mem::take(&mut this.declared) {
             self.let_go(link, id, &declaration);
         }
@@ -269,6 +270,8 @@ impl Recorder {
         }
         if is_over(source) {
             self.undeclare(link, source.id);
+        } else if source.replay && !source.online {
+            self.bound(link, epoch, source.id);
         }
         Ok(())
     }
@@ -477,16 +480,18 @@ impl Recorder {
             self.store_passed(link, epoch);
         }
         if !declared.replay {
-            self.bound_live(link, epoch, declared.id);
+            self.bound(link, epoch, declared.id);
         }
     }
 
-    /// Counts a declaration as its source's live epoch on a link, and lets go of the oldest where there are too many.
-    fn bound_live(&mut self, link: LinkIndex, epoch: EpochIndex, id: u32) {
-        let live = self.links[link.0].live.entry(self.sources.name_of(epoch)).or_default();
-        live.push_back(id);
-        if live.len() > KEPT
-            && let Some(oldest) = live.pop_front()
+    /// Counts a declaration among those that may be over, and lets go of its source's first where there are too many.
+    fn bound(&mut self, link: LinkIndex, epoch: EpochIndex, id: u32) {
+        let passing = self.links[link.0].passing.entry(self.sources.name_of(epoch)).or_default();
+        if !passing.contains(&id) {
+            passing.push_back(id);
+        }
+        if passing.len() > KEPT
+            && let Some(oldest) = passing.pop_front()
         {
             self.undeclare(link, oldest);
         }
@@ -497,12 +502,12 @@ impl Recorder {
         let this = &mut self.links[link.0];
         let Some(declaration) = this.declared.remove(&id) else { return };
         let name = self.sources.name_of(declaration.epoch);
-        if let Some(live) = this.live.get_mut(&name) {
-            if let Some(place) = live.iter().rposition(|other| *other == id) {
-                live.remove(place);
+        if let Some(passing) = this.passing.get_mut(&name) {
+            if let Some(place) = passing.iter().rposition(|other| *other == id) {
+                passing.remove(place);
             }
-            if live.is_empty() {
-                this.live.remove(&name);
+            if passing.is_empty() {
+                this.passing.remove(&name);
             }
         }
         self.let_go(link, id, &declaration);
@@ -679,9 +684,13 @@ struct Row<'a> {
     body: &'a [u8],
 }
 
-/// Whether its hub knows it no longer: who gives up the rest of an older epoch has nothing else of it.
+/// Why an epoch is offline of which the End has come. Its writer may be there, and the rest of it come from there, also
+/// when a newer one has taken its place.
+const ENDED: &str = "ended";
+
+/// Whether its hub knows it no longer: of the rest of an older epoch there is nothing without its writer.
 fn is_over(source: &Source<'_>) -> bool {
-    !source.online && (source.replay || source.is_forgotten())
+    !source.online && (source.is_forgotten() || (source.replay && source.reason != ENDED))
 }
 
 /// The memory that an entry takes.

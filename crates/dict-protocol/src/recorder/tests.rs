@@ -348,8 +348,24 @@ fn a_rest_that_its_hub_has_dropped_is_declared_no_more() {
         assert_eq!(answers(&mut recorder, link), []);
         assert_eq!(recorder.update(link, &update(1, 1)), Err(RecorderError::Undeclared { id: 1 }));
         assert_eq!(recorder.sources.online_elsewhere("psu", LinkIndex(1)), None);
-        assert!(recorder.links[0].live.is_empty());
+        assert!(recorder.links[0].passing.is_empty());
     }
+}
+
+#[test]
+fn the_rest_of_an_epoch_that_ended_comes_although_it_is_offline() {
+    let (mut recorder, link) = recorder(&[]);
+    let ended = |id, epoch| Source { online: false, replay: true, reason: "ended", ..source(id, epoch, 0) };
+    for epoch in 1..3_000 {
+        recorder.source(link, &ended(epoch as u32, epoch)).unwrap();
+    }
+    assert_eq!(recorder.update(link, &update(1, 1)), Ok(Taken::Stored));
+    // Whoever says so of each that it gives up does not make it grow.
+    for epoch in 3_000..9_000 {
+        recorder.source(link, &Source { replay: true, ..source(epoch as u32, epoch, 0) }).unwrap();
+        recorder.source(link, &ended(epoch as u32, epoch)).unwrap();
+    }
+    assert!(recorder.links[0].declared.len() <= 3_000 + KEPT, "{}", recorder.links[0].declared.len());
 }
 
 #[test]
