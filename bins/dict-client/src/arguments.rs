@@ -56,9 +56,10 @@ pub(crate) enum Command {
 
 /// Publish a dictionary
 ///
-/// SOURCE KEY=VALUE... sets those keys and leaves the others as they are; the command ends when that is acknowledged.
-/// With --stdin it goes on until the input ends. What is to be left as it is (also with --stdin --patch) is read from
-/// the hub first: where a hub has rules, that takes the right read besides write, and --replace does without.
+/// SOURCE KEY=VALUE... sets those keys and leaves the others as they are; the command ends when that is
+/// acknowledged. With --stdin it goes on until the input ends. What is to be left as it is (also with --stdin
+/// --patch) is read from the hub first: where a hub has rules, that takes the right read besides write, and
+/// --replace does without.
 #[derive(Debug, Args)]
 pub(crate) struct PublishArguments {
     /// The source's name, as bench1/psu
@@ -74,8 +75,8 @@ pub(crate) struct PublishArguments {
     pub(crate) text: bool,
     /// Read dictionaries from standard input: a JSON object a line, each the whole new state
     ///
-    /// Waits while more is unacknowledged than fits in memory (64 MiB, a million updates). Ends with 0 when every line
-    /// is acknowledged; if it fails, it tells which line is the last that is.
+    /// Waits while more is unacknowledged than fits in memory (64 MiB, a million updates). Ends with 0 when
+    /// every line is acknowledged; if it fails, it tells which line is the last that is.
     #[arg(long, conflicts_with_all = ["pairs", "text"])]
     pub(crate) stdin: bool,
     /// With --stdin: each line holds keys to set, and leaves the others (null is a value like any other)
@@ -87,14 +88,15 @@ pub(crate) struct PublishArguments {
     /// What to wait for [default: logged where the hub has had a logger, else received]
     #[arg(long, value_enum)]
     pub(crate) ack: Option<Ack>,
-    /// Keep what no logger has yet in this file, which outlives the command; run again with it, what is left is sent
+    /// Keep what no logger has yet in this file, which outlives the command; run again with it, what is left
+    /// is sent
     ///
-    /// It is made where there is none, and belongs to one command at a time. With --stdin it also remembers how many lines
-    /// were taken: run again with the same input, however the last run ended, the command goes on with the line after
-    /// them, so that each is in the timeline once; a run that came to its end has nothing more to publish. An input whose
-    /// first line is another is taken from its beginning. One that is not what was taken, though its first line is, is an
-    /// error: give it a file of its own. What is written is synced to the disk before it is sent. Goes with --ack logged
-    /// alone.
+    /// It is made where there is none, and belongs to one command at a time. With --stdin it also remembers
+    /// how many lines were taken: run again with the same input, however the last run ended, the command goes
+    /// on with the line after them, so that each is in the timeline once; a run that came to its end has
+    /// nothing more to publish. An input whose first line is another is taken from its beginning. One that is
+    /// not what was taken, though its first line is, is an error: give it a file of its own. What is written
+    /// is synced to the disk before it is sent. Goes with --ack logged alone.
     #[arg(long, value_name = "FILE")]
     pub(crate) spool: Option<PathBuf>,
 }
@@ -211,8 +213,9 @@ pub(crate) struct SendArguments {
 
 /// Ask for an action, and print the answer as JSON
 ///
-/// Without a hub, a program of the older COMET is asked itself: with --hub comet://HOST:PORT, or by its name with --config
-/// and --to. If what it answers begins with "Error: ", that is printed, and the command exits with 1.
+/// Without a hub, a program of the older COMET is asked itself: with --hub comet://HOST:PORT, or by its name
+/// with --config and --to. If what it answers begins with "Error: ", that is printed, and the command exits
+/// with 1.
 #[derive(Debug, Args)]
 pub(crate) struct RequestArguments {
     /// What is asked for
@@ -222,8 +225,8 @@ pub(crate) struct RequestArguments {
     /// The client that is to answer [default: whoever handles the action]
     #[arg(long, value_name = "NAME")]
     pub(crate) to: Option<String>,
-    /// Ask the COMET program without a hub that this file calls NAME: a Client of COMET's own YAML, or a comet:// link to
-    /// connect to of a logger's or server's TOML
+    /// Ask the COMET program without a hub that this file calls NAME: a Client of COMET's own YAML, or a
+    /// comet:// link to connect to of a logger's or server's TOML
     #[arg(long, value_name = "FILE", requires = "to")]
     pub(crate) config: Option<PathBuf>,
     /// How long to wait for the answer
@@ -241,19 +244,19 @@ pub(crate) struct RespondArguments {
     /// Answer always with this value: JSON (or NaN, Infinity, -Infinity) if it parses as such, else text
     #[arg(long, value_name = "VALUE")]
     pub(crate) with: Option<String>,
-    /// Run this program for each request, without a shell: what follows is its arguments, or if nothing does, spaces and
-    /// quotes in COMMAND divide it
+    /// Run this program for each request, without a shell: what follows is its arguments, or if nothing does,
+    /// spaces and quotes in COMMAND divide it
     ///
-    /// The value comes on its standard input as JSON; what it writes is the answer, as VALUE of --with. If it exits with
-    /// another code than 0, the asker gets an error. It is killed when the asker waits no longer.
+    /// The value comes on its standard input as JSON; what it writes is the answer, as VALUE of --with. If it
+    /// exits with another code than 0, the asker gets an error. It is killed when the asker waits no longer.
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
     pub(crate) exec: Option<Vec<String>>,
 }
 
 /// Measure the time to the hub and back
 ///
-/// With --hub pingpong://HOST:PORT, the time to a server of that older system: a ping, and then readings as its own client
-/// sends them, the next one when the last is answered or lost.
+/// With --hub pingpong://HOST:PORT, the time to a server of that older system: a ping, and then readings as
+/// its own client sends them, the next one when the last is answered or lost.
 #[derive(Debug, Args)]
 pub(crate) struct PingArguments {
     /// How often
