@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dict_event_loop::server::{Origin, StreamId, Wish};
 use dict_event_loop::{Address, Close, Retry, random_id};
+use dict_protocol::connection::ConnectionError;
 use dict_protocol::limits::Limits;
 use dict_protocol::mirror::{Mirror, MirrorError};
 use dict_protocol::packet::{ErrorCode, Mode};
@@ -223,7 +224,7 @@ impl Streams {
         if let Some(error) = failure {
             // It is our own hub: this is a defect, and a new connection the best that is left.
             tracing::error!(%error, "a gateway cannot read what its hub says");
-            session.fail(&error.into(), &mut |_| ());
+            session.fail(&ConnectionError::Rule(error.to_string()), &mut |_| ());
         }
         if let Some(stream) = *stream
             && (!session.output().is_empty() || session.should_close())

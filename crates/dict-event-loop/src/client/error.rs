@@ -189,10 +189,10 @@ pub enum WatchError {
         text: String,
     },
     /// One of its sources is more than this client takes, or cannot be read.
-    #[error("the source {source:?} cannot be watched: {reason}")]
+    #[error("the source {name:?} cannot be watched: {reason}")]
     Unusable {
         /// Its name.
-        source: String,
+        name: String,
         /// Why.
         reason: String,
     },

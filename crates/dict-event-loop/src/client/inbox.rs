@@ -170,9 +170,9 @@ impl Inbox {
             Event::Update(update) => by_id(update.source),
             _ => None,
         };
-        let Some(source) = source else { return };
-        let error = WatchError::Unusable { source: source.clone(), reason: error.to_string() };
-        let ended = watches.give_up(&source, &error, mirror);
+        let Some(name) = source else { return };
+        let error = WatchError::Unusable { name: name.clone(), reason: error.to_string() };
+        let ended = watches.give_up(&name, &error, mirror);
         if self.peers.is_some_and(|peers| ended.contains(&peers)) {
             self.notice(&error.to_string());
         }
