@@ -10,13 +10,17 @@ use dict_event_loop::client::{Client as Program, RequestOptions};
 use dict_event_loop::server::{Server, Settings};
 use dict_hub::ConnectionId;
 use dict_protocol::decoder::Decoder;
+use dict_protocol::dialect::comet;
 use dict_protocol::frame::{Encoding, Kind};
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{
     Handle, Handling, Hello, Level, Message, MessageFields, Mode, Packet, Payload, Ping, Request,
     RequestFields, Subscribe, Update,
 };
+use dict_protocol::session::{self, Session};
+use dict_protocol::time::Now;
 use dict_protocol::value::Value;
+use dict_protocol::writer::WriterOptions;
 
 use super::lab::{Client, Lab, announcement, patch, raw_frame, update};
 
@@ -53,35 +57,55 @@ const OTHERS: [(&str, Check); 5] = [
 ];
 
 /// Those beyond which something else is done than to refuse: merged, dropped by the writer's own choice, sent later,
-/// read later. The file's test says what.
-const ELSEWHERE: [(&str, &str); 12] = [
-    ("latest_output", "tests/tests/hub/mod.rs"),
-    ("durable_output", "tests/src/simulation/hub.rs"),
-    ("watch_events", "tests/tests/client/watching.rs"),
-    ("watch_bytes", "tests/tests/client/watching.rs"),
-    ("callbacks", "tests/tests/client/exchange.rs"),
-    ("callback_bytes", "tests/tests/client/exchange.rs"),
-    ("spool_updates", "crates/dict-protocol/src/session/tests/writers.rs"),
-    ("spool", "tests/src/simulation/plan.rs"),
-    ("slice_updates", "tests/src/simulation/plan.rs"),
-    ("slice", "tests/src/simulation/plan.rs"),
-    ("uncommitted", "crates/dict-protocol/src/recorder/tests.rs"),
-    ("uncommitted", "tests/src/simulation/logger.rs"),
+/// read later.
+const OTHERWISE: [(&str, fn()); 4] =
+    [("durable_output", durable_output), ("spool", spool), ("slice_updates", slices), ("slice", slices)];
+
+/// Those of them whose test is another one: its file, its name, and what is set there. Whether it runs, and what it
+/// checks, is for whoever reads it.
+const ELSEWHERE: [(&str, &str, &str); 7] = [
+    (
+        "latest_output",
+        "tests/tests/hub/mod.rs",
+        "a_latest_watcher_that_does_not_read_costs_little_and_then_gets_one_merged_update",
+    ),
+    ("watch_events", "tests/tests/client/watching.rs", "a_program_that_does_not_look_is_told_what_it_missed"),
+    ("watch_bytes", "tests/tests/client/watching.rs", "a_program_that_does_not_look_is_told_what_it_missed"),
+    ("callbacks", "tests/tests/client/exchange.rs", "what_callbacks_do_not_take_is_bounded"),
+    ("callback_bytes", "tests/tests/client/exchange.rs", "what_callbacks_do_not_take_is_bounded"),
+    (
+        "spool_updates",
+        "tests/tests/hub/losses.rs",
+        "what_a_full_spool_gives_up_after_a_loss_is_in_the_same_gap",
+    ),
+    (
+        "uncommitted",
+        "crates/dict-protocol/src/recorder/tests.rs",
+        "reading_pauses_at_the_limit_and_goes_on_after_a_commit",
+    ),
 ];
 
 #[test]
-fn every_limit_of_the_table_is_enforced() {
+fn every_limit_of_the_table_is_enforced_here_or_set_in_a_test_that_is_named() {
     let mut left: Vec<&str> = Limits::TABLE.iter().map(|limit| limit.name).collect();
     for (limit, check) in TOLD.into_iter().chain(OTHERS) {
         eprintln!("{limit}");
         check(&format!("(limit {limit})"));
         left.retain(|other| *other != limit);
     }
-    for (limit, file) in ELSEWHERE {
+    for (limit, check) in OTHERWISE {
+        eprintln!("{limit}");
+        check();
+        left.retain(|other| *other != limit);
+    }
+    for (limit, file, test) in ELSEWHERE {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
         let text = fs::read_to_string(path).expect("it is there");
-        let uses = [format!("{limit}:"), format!("limits.{limit}"), format!("{limit},")];
-        assert!(uses.iter().any(|used| text.contains(used)), "{file} says nothing of {limit}");
+        let (_, test) = text
+            .split_once(&format!("#[test]\nfn {test}() {{\n"))
+            .unwrap_or_else(|| panic!("{file} has no test {test}"));
+        let body = test.split_once("\n}\n").map_or(test, |(body, _)| body);
+        assert!(body.contains(&format!("Limits {{ {limit}: ")), "a test in {file} sets no {limit}");
         left.retain(|other| *other != limit);
     }
     assert_eq!(left, [""; 0], "limits that nothing checks");
@@ -369,6 +393,51 @@ fn every_output(limit: &str) {
     assert!(street.lab.hub.is_ended(street.offender.id));
 }
 
+/// What a logger does not read it gets from the writer's spool, when it does.
+fn durable_output() {
+    let limits = Limits {
+        body: 8 << 10,
+        dictionary: 4 << 10,
+        slice: 1 << 10,
+        durable_output: 10_000,
+        ..Limits::default()
+    };
+    let mut lab = Lab::with_limits(limits);
+    let (mut writer, mut logger) = (lab.client("writer", 1), lab.client("logger", 2));
+    let source = lab.announce(&mut writer, "psu", 1, Level::Logged);
+    lab.subscribe(&logger, 1, Mode::Durable, "psu");
+    lab.resume(&logger, source, 0);
+    lab.told(&mut logger);
+    lab.told(&mut writer);
+    for sequence in 1..=1_000 {
+        lab.update(&writer, source, sequence, &[("a", 1)], &[]);
+        lab.turn();
+    }
+    assert!(lab.hub.output(logger.id).len() <= 10_000);
+    assert_eq!(lab.told(&mut writer), [""; 0], "there is no room for what it would send");
+    let sent = lab.told(&mut logger).len();
+    assert!((1..1_000).contains(&sent), "{sent}");
+    assert_eq!(lab.told(&mut writer), [format!("Resume after {sent}")]);
+}
+
+/// A writer is asked for no more at once.
+fn slices() {
+    let mut lab = Lab::with_limits(Limits { slice_updates: 3, slice: 2_000, ..Limits::default() });
+    let (mut writer, mut logger) = (lab.client("writer", 1), lab.client("logger", 2));
+    lab.subscribe(&logger, 1, Mode::Durable, "psu");
+    lab.told(&mut logger);
+    lab.told(&mut writer);
+    let source = lab.announce(&mut writer, "psu", 1, Level::Logged);
+    lab.update(&writer, source, 1, &[("a", 1)], &[]);
+    lab.resume(&logger, source, 0);
+    lab.collect(&mut writer);
+    let asked = writer.expect_map(|packet| match packet {
+        Packet::Resume(resume) => Some((resume.updates, resume.bytes)),
+        _ => None,
+    });
+    assert_eq!(asked, (3, 2_000));
+}
+
 fn output(limit: &str) {
     let mut street = Street::new(Limits { output: 5_000, ..Limits::default() });
     let time = street.lab.now.time;
@@ -446,6 +515,19 @@ fn deadline(limit: &str) {
     let options = RequestOptions { timeout: Duration::from_secs(3_601), ..RequestOptions::default() };
     let refused = native.request("$status", Value::Null, &options).expect_err("it is too long").to_string();
     assert!(refused.contains(limit), "{refused}");
+    // A comet gateway keeps to it.
+    let limits = Limits { deadline: Duration::from_secs(10), ..Limits::default() };
+    let (gateways, native, _stop) = serve(limits, &["comet://127.0.0.1:0"]);
+    native.handle("ramp", |_| Ok("ramped".into())).expect("it is open");
+    native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
+    let mut asked = Vec::new();
+    comet::encode_request("ramp", &Value::Null, 8, &mut asked).expect("it can be said");
+    let mut client = TcpStream::connect(gateways[0]).expect("the gateway listens");
+    client.write_all(&asked).expect("it is connected");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).expect("it is answered");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("ramped"), "{answer}");
     // Of a client that does not keep to it the hub cuts it short.
     let mut street = Street::new(Limits { deadline: Duration::from_secs(1), ..Limits::default() });
     handled(&mut street);
@@ -454,16 +536,29 @@ fn deadline(limit: &str) {
     street.is_told("no answer came in time");
 }
 
+/// What is on no hub's disk, and for which there is no room, is given up.
+fn spool() {
+    let mut session = session(Limits { spool: 2_000, ..Limits::default() });
+    let options = WriterOptions { level: Some(Level::Logged), ..WriterOptions::default() };
+    let writer = session.add_writer(Now::default(), "psu", options).expect("a good name");
+    for n in 0..10 {
+        let state = dict_protocol::dictionary! { "n" => n, "text" => n.to_string().repeat(600) };
+        session.publish(Now::default(), writer, &state).expect("there is room");
+        assert!(session.writer(writer).expect("it is there").unacknowledged() <= 3);
+    }
+    assert!(session.writer(writer).expect("it is there").dropped() >= 7);
+}
+
+/// A client's side, which is not connected.
+fn session(limits: Limits) -> Session {
+    let (product, credentials) = (String::new(), String::new());
+    let settings =
+        session::Settings { name: "client".into(), product, credentials, client_id: [1; 16], limits };
+    Session::new(settings)
+}
+
 fn client_output(limit: &str) {
-    let limits = Limits { client_output: 1_000, ..Limits::default() };
-    let settings = dict_protocol::session::Settings {
-        name: "client".into(),
-        product: String::new(),
-        credentials: String::new(),
-        client_id: [1; 16],
-        limits,
-    };
-    let mut session = dict_protocol::session::Session::new(settings);
+    let mut session = session(Limits { client_output: 1_000, ..Limits::default() });
     let mut lab = Lab::new();
     let id = lab.hub.open(lab.now, "192.0.2.1:1");
     session.connected(lab.now);

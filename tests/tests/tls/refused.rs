@@ -7,11 +7,12 @@ use std::time::Duration;
 use dict_event_loop::client::{Client, ConnectError};
 use dict_event_loop::server::{Listen, Server, Settings};
 use dict_protocol::limits::Limits;
+use dictwire_tests::faults::proxy::{Manner, Proxy, Way};
 use dictwire_tests::programs::{Running, command, run};
 
 use super::files::Files;
 use super::{Hub, exchange, listening_link, server_tls};
-use crate::client::support::{self, SOON};
+use crate::client::support::{self, SOON, eventually};
 
 /// That `dict-client` cannot use the link, says so in one line that holds `told`, and exits 1.
 #[track_caller]
@@ -187,7 +188,8 @@ fn the_hub_says_in_its_log_who_was_refused_and_why() {
 fn a_logger_says_once_why_it_cannot_record_a_hub() {
     let hub = Hub::new();
     let others = Files::of("another CA");
-    let link = hub.link(&format!("ca={}", others.path("ca.pem")));
+    let proxy = Proxy::start(&hub.hub.address, Manner::Whole);
+    let link = format!("dictwires://{}?ca={}", proxy.address, others.path("ca.pem"));
     let mut command = command("logger");
     command.args(["--listen", "127.0.0.1:0", "--timeline", &others.path("timeline.db"), "--connect", &link]);
     command.stderr(std::process::Stdio::piped());
@@ -195,12 +197,10 @@ fn a_logger_says_once_why_it_cannot_record_a_hub() {
     let mut log = std::io::BufReader::new(logger.take_stderr());
     let mut line = String::new();
     std::io::BufRead::read_line(&mut log, &mut line).unwrap();
-    assert!(
-        line.contains("signed by no CA that is trusted here") && line.contains(&hub.hub.address),
-        "{line}"
-    );
-    // It has tried again by then.
-    std::thread::sleep(Duration::from_millis(500));
+    assert!(line.contains("signed by no CA that is trusted here") && line.contains(&proxy.address), "{line}");
+    // Two attempts more: the first of them was refused by then.
+    let attempt = proxy.passed(Way::There);
+    eventually(|| proxy.passed(Way::There) >= 3 * attempt);
     logger.signal("INT");
     assert!(logger.wait().success());
     let mut rest = String::new();

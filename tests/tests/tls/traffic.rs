@@ -4,15 +4,17 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use dict_event_loop::client::{Builder, Client, ConnectError, RequestOptions, WatchOptions, WriterOptions};
+use dict_event_loop::server::{Listen, Server, Settings};
 use dict_protocol::dictionary;
+use dict_protocol::limits::Limits;
 use dict_protocol::pattern::Pattern;
 use dict_protocol::value::Value;
-use dictwire_tests::faults::proxy::{Manner, Proxy};
+use dictwire_tests::faults::proxy::{Manner, Proxy, Way};
 use dictwire_tests::programs::{Running, command, succeed};
 
 use super::files::Files;
-use super::{Hub, listening_link, start};
-use crate::client::support::{SOON, eventually};
+use super::{Hub, listening_link, server_tls, start};
+use crate::client::support::{self, SOON, eventually};
 
 /// Publishes and watches, asks and answers.
 fn work(hub: &Hub, link: &str, count: i64) {
@@ -178,13 +180,23 @@ fn real_programs_record_and_watch() {
 }
 
 #[test]
-fn an_idle_connection_stays_open() {
-    // Longer than heartbeats would allow a connection on which nothing comes through.
-    let hub = Hub::new();
-    let client = hub.client("idle");
-    for _ in 0..3 {
-        std::thread::sleep(Duration::from_millis(100));
-        client.ping(SOON).unwrap();
+fn an_idle_connection_stays_open_by_its_heartbeats() {
+    let files = Files::new();
+    let limits = Limits { heartbeat: Duration::from_millis(100), ..Limits::default() };
+    let tls = Some(server_tls(&files, "server", false));
+    let listen = vec![Listen { address: "127.0.0.1:0".parse().unwrap(), tls }];
+    let hub = support::Hub::run(Server::new(Settings { listen, limits, ..Settings::default() }).unwrap());
+    let proxy = Proxy::start(&hub.address, Manner::Whole);
+    let (told, lost) = mpsc::channel();
+    let client = Client::builder()
+        .on_close(move |reason| told.send(reason.to_owned()).unwrap())
+        .connect(&format!("dictwires://{}?ca={}", proxy.address, files.path("ca.pem")))
+        .unwrap();
+    // More than would come within the three heartbeats after which a connection is over on which nothing does.
+    for _ in 0..20 {
+        let before = [Way::There, Way::Back].map(|way| proxy.passed(way));
+        eventually(|| proxy.passed(Way::There) > before[0] && proxy.passed(Way::Back) > before[1]);
     }
-    assert!(client.is_connected());
+    assert_eq!(lost.try_recv(), Err(mpsc::TryRecvError::Empty));
+    client.ping(SOON).unwrap();
 }
