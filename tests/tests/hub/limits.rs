@@ -549,7 +549,7 @@ fn spool() {
     let options = WriterOptions { level: Some(Level::Logged), ..WriterOptions::default() };
     let writer = session.add_writer(Now::default(), "psu", options).expect("a good name");
     for n in 0..10 {
-        let state = dict_protocol::dictionary! { "n" => n, "text" => "x".repeat(600) };
+        let state = dict_protocol::dictionary! { "n" => n, "text" => n.to_string().repeat(600) };
         session.publish(Now::default(), writer, &state).expect("there is room");
         assert!(session.writer(writer).expect("it is there").unacknowledged() <= 3);
     }
