@@ -56,9 +56,9 @@ impl ConnectionArguments {
 
     /// Connects to the hub as a client about which more is said.
     fn connect_as(self, more: impl FnOnce(Builder) -> Builder) -> Result<Client> {
+        let limits = self.limits()?;
         let hub = self.hub.native()?;
         let product = concat!("dict-client ", env!("CARGO_PKG_VERSION"));
-        let limits = self.limits()?;
         let client = Client::builder().name(self.name).product(product).limits(limits);
         Ok(more(client.credentials(dict_cli::token_for(&hub)?)).connect(hub)?)
     }
