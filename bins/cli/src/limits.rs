@@ -18,7 +18,7 @@ pub const LIMIT_HELP: &str =
 pub const LIMIT_LONG_HELP: &str = "\
 Set a limit, as sources=20000, body=2MiB or greeting=2s; may be given several times
 
-`dict-server limits` lists all of them, and for whom each is. Those for both have to be raised at both ends. A program that \
+`dict-server limits` lists all of them, and for whom each is. A larger body or depth, and more sources, are to be set at both ends. A program that \
 takes --config has them there too, as keys of the table [limits].";
 
 /// `--limit`, for clap to flatten into a program's arguments.

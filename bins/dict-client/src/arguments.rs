@@ -31,7 +31,11 @@ pub(crate) struct ConnectionArguments {
     pub(crate) name: String,
     // As in `LimitArguments`, and with every command.
     #[arg(
-        long = "limit", global = true, value_name = "NAME=VALUE", help = LIMIT_HELP, long_help = LIMIT_LONG_HELP
+        long = "limit",
+        global = true,
+        value_name = "NAME=VALUE",
+        help = LIMIT_HELP,
+        long_help = LIMIT_LONG_HELP
     )]
     pub(crate) limits: Vec<LimitSetting>,
 }
