@@ -42,6 +42,8 @@ const FAULTS: &[Fault] = &[
     Fault::LosePower,
     Fault::FullDisk,
     Fault::RestartWriter,
+    Fault::RestartWriter,
+    Fault::RestartWriter,
     Fault::RivalWriter,
 ];
 

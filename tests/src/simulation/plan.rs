@@ -137,7 +137,7 @@ impl WriterPlan {
             hub: rng.usize(0..hubs),
             source: format!("bench/{index}"),
             shared: false,
-            kept: level == Level::Logged && rng.u8(0..3) == 0,
+            kept: level == Level::Logged && rng.bool(),
             options: WriterOptions { level: Some(level), take_over: false, when_full },
             every: Duration::from_millis(rng.u64(20..200)),
             burst: *pick(rng, &[2, 6, 20]),

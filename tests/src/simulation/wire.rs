@@ -223,11 +223,14 @@ impl Wire {
     /// Nothing of an epoch that comes before another on one hub may be missing without a word, whoever was there to see it.
     fn accepts(&mut self, source: &str, epoch: u64, notes: &mut Notes) {
         let key = (source.to_owned(), epoch);
-        let before = self.live.insert(key.0.clone(), epoch).filter(|before| *before < epoch);
-        // One that was accepted earlier had begun before that other one.
-        if notes.begun.insert(key.clone())
-            && let Some(before) = before
-        {
+        let last = self.live.insert(key.0.clone(), epoch);
+        if !notes.begun.insert(key.clone()) {
+            // It had begun before that other one. And if another hub, or another run, accepted it and its writer was not
+            // told, nobody knows any more what that one saw.
+            if last != Some(epoch) {
+                notes.accepted.remove(&key);
+            }
+        } else if let Some(before) = last.filter(|before| *before < epoch) {
             let recorded = self.recorded.get(source).map_or(source, String::as_str).to_owned();
             notes.accepted.insert(key, (recorded, before));
         }

@@ -100,12 +100,14 @@ impl Writer {
         take_over: bool,
         notes: &mut Notes,
     ) {
+        // What a program that was killed has kept; one that goes on keeps all.
+        let kept = session.left(&self.plan.source).map_or(u64::MAX, |left| left.epoch() - 1);
         self.plan.options.take_over = take_over;
         self.id = session.add_writer(now, &self.plan.source, self.plan.options).expect("the former is over");
         let epoch = session.writer(self.id).expect("it was just added").epoch();
-        // What is left of the former epoch is announced as a replay, even if it was never accepted. If its number is given
-        // again the program was killed before anything of it was kept, and so before anything was sent.
-        if self.journal.newest() > 0 && self.epoch != epoch {
+        // What is left of the former epoch is announced as a replay, even if it was never accepted. If nothing of it was kept
+        // when the program was killed, nothing was sent either.
+        if self.journal.newest() > 0 && self.epoch <= kept && self.epoch != epoch {
             self.enter(notes);
             self.former.push((self.epoch, self.journal.clone()));
         }

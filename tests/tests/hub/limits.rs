@@ -528,7 +528,7 @@ fn deadline(limit: &str) {
     native.handle("ramp", |_| Ok("ramped".into())).expect("it is open");
     native.ping(Duration::from_secs(20)).expect("the neighbour goes on");
     let mut asked = Vec::new();
-    comet::encode_request("ramp", &Value::Null, 8, &mut asked).expect("it can be said");
+    comet::encode_request("ramp", &Value::from(5), 8, &mut asked).expect("it can be said");
     let mut client = TcpStream::connect(gateways[0]).expect("the gateway listens");
     client.write_all(&asked).expect("it is connected");
     let mut answer = Vec::new();
