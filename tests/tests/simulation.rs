@@ -9,15 +9,12 @@ use dictwire_tests::simulation::{self, Broken};
 
 /// How many seeds are tried.
 const SEEDS: u64 = 2_000;
-/// Seeds in which a gap is missing at a second logger, for a reason that is not understood yet: to be mended.
-const OPEN: [u64; 1] = [1_438];
 /// How many seeds it takes at most to notice that a rule is broken.
 const NOTICED: u64 = 200;
 
 #[test]
 fn every_seed_comes_to_rest_and_nothing_is_lost() {
-    let simulation::Outcome { coverage, mut failures } = simulation::run_all(0..SEEDS);
-    failures.retain(|failure| !OPEN.contains(&failure.seed));
+    let simulation::Outcome { coverage, failures } = simulation::run_all(0..SEEDS);
     println!("{SEEDS} seeds:\n{coverage}");
     for failure in &failures {
         println!("{failure}");

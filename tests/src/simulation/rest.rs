@@ -63,6 +63,10 @@ impl World {
 
     /// Everything has come to rest: compares what is on the disks with what was written.
     pub(super) fn check_rest(&mut self) {
+        // Of a name that two hubs have, the numbers of both mix: which came after which at one hub says nothing there.
+        for plan in self.plan.writers.iter().filter(|plan| self.plan.is_contested(plan)) {
+            self.notes.followed.remove(&self.plan.recorded_name(plan.hub, &plan.source));
+        }
         let complete = if self.loggers.len() == 1 { self.complete_epochs() } else { Vec::new() };
         for (logger, host) in self.loggers.iter().enumerate() {
             let Notes { journal, followed, .. } = &self.notes;
