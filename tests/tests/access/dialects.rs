@@ -14,19 +14,8 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::value::Value;
 
 use super::lab::{A_WHILE, Lab, wait_for, wait_for_client};
-use super::rules::{Granted, access};
+use super::rules::{Granted, ROOT, access};
 use super::wire::SOON;
-
-const ROOT: (&str, Granted<'_>) = (
-    "root",
-    &[
-        ("read", &["*", "$*"]),
-        ("write", &["*"]),
-        ("handle", &["*"]),
-        ("request", &["*", "$*"]),
-        ("send", &["*"]),
-    ],
-);
 
 /// What a program of a dialect does, the right that it takes, and on what.
 struct Verb {

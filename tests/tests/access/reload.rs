@@ -13,20 +13,8 @@ use dict_protocol::pattern::Pattern;
 use dict_protocol::value::{Dictionary, Value};
 
 use super::lab::{A_WHILE, Lab, wait_for, wait_for_client};
-use super::rules::{Granted, access, token};
+use super::rules::{Granted, ROOT, access, token};
 use super::wire::{Heard, SOON, Wire};
-
-/// All rights.
-const ROOT: (&str, Granted<'_>) = (
-    "root",
-    &[
-        ("read", &["*", "$*"]),
-        ("write", &["*"]),
-        ("handle", &["*"]),
-        ("request", &["*", "$*"]),
-        ("send", &["*"]),
-    ],
-);
 
 /// The next thing that a connection is told must be that the rules have changed.
 fn is_ended(wire: &mut Wire) {

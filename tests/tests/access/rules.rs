@@ -9,6 +9,18 @@ pub(super) type Rules = &'static [(&'static str, Granted<'static>)];
 /// Rights, each with its patterns.
 pub(super) type Granted<'a> = &'a [(&'a str, &'a [&'a str])];
 
+/// An identity with all rights that a program needs, but for `log`.
+pub(super) const ROOT: (&str, Granted<'_>) = (
+    "root",
+    &[
+        ("read", &["*", "$*"]),
+        ("write", &["*"]),
+        ("handle", &["*"]),
+        ("request", &["*", "$*"]),
+        ("send", &["*"]),
+    ],
+);
+
 /// Of each right somebody who has nothing else, and mixtures.
 pub(super) const RULES: Rules = &[
     (
