@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dict_cli::properties::config_any_text;
+use dict_cli::properties::{access_any_text, config_any_text};
 use dict_hub::properties::{greeting_any_bytes, hub_operations};
 use dict_protocol::properties::{
     any_bytes_as_value, decode_any_chunking, link_any_text, packet_round_trip, patch_round_trip,
@@ -98,6 +98,11 @@ fn links_are_the_same_after_a_round_trip() {
 fn files_of_options_are_read_or_refused() {
     // A reader of YAML has tables of its own, and takes aliases up to a bound of its own.
     check_within(8 << 20, "config_any_text", config_any_text);
+}
+
+#[test]
+fn files_of_access_rules_are_read_or_refused() {
+    check_within(1 << 20, "access_any_text", access_any_text);
 }
 
 #[test]

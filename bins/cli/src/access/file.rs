@@ -57,7 +57,7 @@ fn is_open_to_others(_: &Open) -> std::io::Result<Option<(&'static str, &'static
     Ok(None)
 }
 
-fn parse(file: &File<'_>) -> anyhow::Result<Access> {
+pub(crate) fn parse(file: &File<'_>) -> anyhow::Result<Access> {
     let table = DeTable::parse(file.text).map_err(|error| {
         let line = file.line(error.span().map_or(file.text.len(), |span| span.start));
         file.wrong(line, error.message())

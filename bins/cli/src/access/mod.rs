@@ -18,6 +18,9 @@
 
 mod file;
 
+#[cfg(feature = "properties")]
+pub(crate) use file::parse;
+
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
