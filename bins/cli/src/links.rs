@@ -12,6 +12,7 @@ use dict_event_loop::server::{Listen, Server};
 use dict_event_loop::tls::ServerTls;
 use dict_protocol::dialect::Dialect;
 use dict_protocol::link::{Link, Options};
+use dict_protocol::name;
 
 use crate::config::{Config, Keys};
 use crate::run::UsageError;
@@ -20,6 +21,8 @@ use crate::stdout::Stdout;
 /// The keys of a file that are flags of [`LinkArguments`].
 pub(crate) const INSECURE: &str = "insecure";
 pub(crate) const INSECURE_OLDER: &str = "insecure-older";
+/// And the one that is a text.
+pub(crate) const NAME: &str = "name";
 
 /// What links look like, for the end of a program's `--help`.
 pub const LINK_HELP: &str = "\
@@ -89,6 +92,11 @@ pub struct LinkArguments {
     /// connect to.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What the hub is called, as in its own source $hub/NAME [default: this machine's name, and the port]
+    ///
+    /// A logger that records several hubs tells them apart by it.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// Listen where others than this machine can come in without TLS or without credentials, too
     ///
     /// Without it that is refused: off loopback it takes a dictwires:// link and --access.
@@ -123,6 +131,8 @@ impl Given {
 /// Where a hub listens and what it connects to.
 #[derive(Clone, Debug)]
 pub struct Links {
+    /// What it is called, if somebody said.
+    pub name: Option<String>,
     /// Where it listens for its own protocol.
     pub listen: Vec<Listen>,
     /// Whether that is because nothing was said.
@@ -169,7 +179,13 @@ impl LinkArguments {
         let listen = native.iter().map(Given::listen).collect::<anyhow::Result<_>>()?;
         let insecure = self.insecure || config.flag(INSECURE);
         let insecure_older = self.insecure_older || config.flag(INSECURE_OLDER);
-        Ok(Links { listen, is_default, hubs, older_listen, older_connect, insecure, insecure_older })
+        let name = self.name.as_deref().or(config.text(NAME)).map(str::to_owned);
+        if let Some(name) = &name {
+            // Of its length the server has the limit.
+            name::validate(name, usize::MAX)
+                .map_err(|error| UsageError(format!("name {name:?}: {error}")))?;
+        }
+        Ok(Links { name, listen, is_default, hubs, older_listen, older_connect, insecure, insecure_older })
     }
 }
 
@@ -298,8 +314,14 @@ mod tests {
     fn read(listen: &[&str], connect: &[&str], file: &str) -> anyhow::Result<Links> {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         let (listen, connect) = (parse(listen), parse(connect));
-        let arguments =
-            LinkArguments { listen, connect, config: None, insecure: false, insecure_older: false };
+        let arguments = LinkArguments {
+            listen,
+            connect,
+            config: None,
+            name: None,
+            insecure: false,
+            insecure_older: false,
+        };
         arguments.with(&Config::parse(Path::new("lab"), file, Keys::SERVER)?)
     }
 

@@ -26,13 +26,13 @@ pub(crate) fn run(ServeArguments { links, access, limits }: ServeArguments) -> R
     }
     dict_cli::allow_open_files(&limits, links.older_listen.len());
     let mut server = Server::new(Settings {
+        name: links.name.clone(),
         listen: links.listen.clone(),
         insecure: links.insecure,
         insecure_older: links.insecure_older,
         product: concat!("dict-server ", env!("CARGO_PKG_VERSION")).to_owned(),
         access: access.as_ref().map(|file| file.access().clone()),
         limits,
-        ..Settings::default()
     })?;
     let older = links.open_older(&mut server)?;
     access.map_or(Ok(()), |file: AccessFile| file.watch(server.handle()))?;

@@ -10,14 +10,14 @@ use dict_cli::access::AccessFile;
 use dict_cli::config::{Config, Keys};
 use dict_cli::{Links, Role, Stdout, Stop, UsageError, on_interrupt};
 use dict_event_loop::ListenError;
-use dict_event_loop::server::ServerError;
+use dict_event_loop::server::{Server, ServerError};
 use dict_protocol::limits::Limits;
 use dict_timeline::{Amount, Error, Options, Timeline};
 
 use crate::amount;
 use crate::arguments::{RecordArguments, TIMELINE};
 use crate::demo;
-use crate::serve::{Logger, Remote};
+use crate::serve::{self, Logger, Remote};
 
 /// Between two attempts to open a timeline that another program keeps from being opened.
 const RETRY: Duration = Duration::from_millis(200);
@@ -36,8 +36,11 @@ struct Wanted {
 pub(crate) fn run(arguments: RecordArguments) -> Result<()> {
     let wanted = wanted(arguments)?;
     dict_cli::allow_open_files(&wanted.limits, wanted.links.older_listen.len());
-    let mut logger = start(&wanted)?;
-    let older = logger.open_older(&wanted.links)?;
+    let remotes = wanted.links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
+    // Bound before the timeline is opened: a start that is refused leaves none behind.
+    let mut server = bind(&wanted)?;
+    let older = wanted.links.open_older(&mut server)?;
+    let logger = Logger::new(server, open_timeline(&wanted)?, &remotes)?;
     let Wanted { links, timeline, access, demo, quiet, .. } = wanted;
     access.map_or(Ok(()), |file| file.watch(logger.handle()))?;
     // Before it says that it listens: who reads that may well end it at once.
@@ -88,6 +91,30 @@ fn amount(given: Option<Amount>, key: &str, config: &Config) -> Result<Option<Am
     }
 }
 
+fn bind(Wanted { links, access, limits, .. }: &Wanted) -> Result<Server> {
+    let access = || access.as_ref().map(|file| file.access().clone());
+    match serve::server(links, access(), limits) {
+        // The hub to record may well be this machine's, at the port that both take if nothing else is said.
+        Err(error) if is_in_use(&error) && links.is_default && !links.hubs.is_empty() => {
+            tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
+            serve::server(&Links { listen: Vec::new(), ..links.clone() }, access(), limits)
+        }
+        bound => bound,
+    }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ServerError::Listen(ListenError::InUse { .. })))
+}
+
+fn open_timeline(Wanted { timeline, options, demo, .. }: &Wanted) -> Result<Timeline> {
+    let timeline = open(timeline, *options)?;
+    if *demo {
+        demo::check(&timeline)?;
+    }
+    Ok(timeline)
+}
+
 /// Opens the timeline; waits as long as another program keeps it from being recovered, or locked.
 fn open(path: &Path, options: Options) -> Result<Timeline, Error> {
     let mut is_told = false;
@@ -102,29 +129,4 @@ fn open(path: &Path, options: Options) -> Result<Timeline, Error> {
             opened => return opened,
         }
     }
-}
-
-fn start(Wanted { links, timeline, options, access, limits, demo, .. }: &Wanted) -> Result<Logger> {
-    let access = || access.as_ref().map(|file| file.access().clone());
-    let remotes = links.hubs.iter().map(|hub| Remote::new(&hub.link)).collect::<Result<Vec<_>>>()?;
-    let open_timeline = || -> Result<Timeline> {
-        let timeline = open(timeline, *options)?;
-        if *demo {
-            demo::check(&timeline)?;
-        }
-        Ok(timeline)
-    };
-    match Logger::new(open_timeline()?, links, access(), &remotes, limits.clone()) {
-        // The hub to record may well be this machine's, at the port that both take if nothing else is said.
-        Err(error) if is_in_use(&error) && links.is_default && !remotes.is_empty() => {
-            tracing::warn!("{error:#}; recording others alone (give --listen to listen elsewhere)");
-            let links = Links { listen: Vec::new(), ..links.clone() };
-            Logger::new(open_timeline()?, &links, access(), &remotes, limits.clone())
-        }
-        started => started,
-    }
-}
-
-fn is_in_use(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ServerError::Listen(ListenError::InUse { .. })))
 }

@@ -10,7 +10,6 @@ use dict_event_loop::server::access::Access;
 use dict_event_loop::server::{Server, ServerHandle, Settings};
 use dict_event_loop::tls::ClientTls;
 use dict_event_loop::{Address, read_token};
-use dict_protocol::dialect::Dialect;
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
 use dict_protocol::record::Position;
@@ -19,6 +18,8 @@ use dict_protocol::session;
 use dict_timeline::{CommitOptions, Committer, Timeline};
 
 use crate::recording::{Recording, SharedCommitter};
+
+const PRODUCT: &str = concat!("logger ", env!("CARGO_PKG_VERSION"));
 
 /// Another hub to record.
 pub(crate) struct Remote {
@@ -50,6 +51,19 @@ impl Remote {
     }
 }
 
+/// The logger's own hub: its listeners are bound.
+pub(crate) fn server(links: &Links, access: Option<Access>, limits: &Limits) -> Result<Server> {
+    Ok(Server::new(Settings {
+        name: links.name.clone(),
+        product: PRODUCT.to_owned(),
+        listen: links.listen.clone(),
+        insecure: links.insecure,
+        insecure_older: links.insecure_older,
+        limits: limits.clone(),
+        access,
+    })?)
+}
+
 /// A logger that is about to run.
 pub(crate) struct Logger {
     server: Server,
@@ -57,25 +71,9 @@ pub(crate) struct Logger {
 }
 
 impl Logger {
-    /// Binds the listeners, and takes over the timeline, which must be open for writing by nobody else.
-    pub(crate) fn new(
-        timeline: Timeline,
-        links: &Links,
-        access: Option<Access>,
-        remotes: &[Remote],
-        limits: Limits,
-    ) -> Result<Self> {
-        let product = concat!("logger ", env!("CARGO_PKG_VERSION")).to_owned();
-        let settings = Settings {
-            product: product.clone(),
-            listen: links.listen.clone(),
-            insecure: links.insecure,
-            insecure_older: links.insecure_older,
-            limits: limits.clone(),
-            access,
-            ..Settings::default()
-        };
-        let mut server = Server::new(settings)?;
+    /// Makes a server, which is bound, and a timeline, which must be open for writing by nobody else, a logger.
+    pub(crate) fn new(mut server: Server, timeline: Timeline, remotes: &[Remote]) -> Result<Self> {
+        let limits = server.limits().clone();
         let positions = timeline.positions()?;
         let goes_on = ended(&positions, &format!("$hub/{}", server.name()));
         let recorder = Recorder::new(&limits, positions);
@@ -84,7 +82,7 @@ impl Logger {
         let committer: SharedCommitter = Arc::new(Mutex::new(Some(committer)));
         let client = session::Settings {
             name: "logger".to_owned(),
-            product,
+            product: PRODUCT.to_owned(),
             credentials: String::new(),
             client_id: dict_event_loop::random_id(),
             limits,
@@ -92,11 +90,6 @@ impl Logger {
         let recording = Recording::new(recorder, goes_on, &client, remotes, committer.clone());
         server.add_party(Box::new(recording), &[])?;
         Ok(Self { server, committer })
-    }
-
-    /// Opens the links of older dialects, and returns where those listen that do.
-    pub(crate) fn open_older(&mut self, links: &Links) -> Result<Vec<(Dialect, SocketAddr)>> {
-        links.open_older(&mut self.server)
     }
 
     /// Where it listens for the native protocol.

@@ -89,6 +89,29 @@ fn a_server_does_what_its_file_says() {
 }
 
 #[test]
+fn a_hub_has_the_name_that_it_was_given() {
+    let (_folder, path) = file("hub.toml", "listen = '127.0.0.1:0'\nname = 'cell 3'");
+    for (program, more, name) in [
+        ("dict-server", &[][..], "cell 3"),
+        ("dict-server", &["--name", "cell/4"], "cell/4"),
+        ("logger", &["--timeline", "t.db"], "cell 3"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = command(program);
+        command.args(["--config", &path]).args(more).current_dir(folder.path());
+        let mut hub = Running::start(command);
+        let address = hub.listens_on();
+        let status = succeed("dict-client", &["--hub", &address, "status"]);
+        assert!(status.contains(name), "{status}");
+    }
+    let listen = ["--listen", "127.0.0.1:0", "--name"];
+    let long = "n".repeat(300);
+    for (name, status, told) in [("$hub", 2, "the hub's own"), ("a*", 2, "'*'"), (&long, 1, "limit name")] {
+        fails(&run("dict-server", &[&listen[..], &[name]].concat()), status, told);
+    }
+}
+
+#[test]
 fn a_file_that_says_what_cannot_be_is_told_in_one_line() {
     for (program, name, content, told) in [
         (
@@ -117,7 +140,7 @@ fn a_file_that_says_what_cannot_be_is_told_in_one_line() {
             "dict-server",
             "a.toml",
             "timeline = 'a.db'",
-            "line 1: unknown key \"timeline\": known are listen, connect",
+            "line 1: unknown key \"timeline\": known are listen, connect, name",
         ),
         ("dict-server", "a.toml", "connect = 'a'", "line 1: connect a:7450: a hub connects to no other hub"),
         ("dict-server", "a.yaml", "Socket_connection:\n  Host:\n    IP: a\n    Port: 65536\n", "line 4"),

@@ -1,6 +1,7 @@
 //! Closed by default: off loopback it takes TLS and credentials, or somebody who says that it does not.
 
 use std::net::{IpAddr, Ipv6Addr, TcpListener};
+use std::path::Path;
 
 use dict_event_loop::Address;
 use dict_event_loop::server::access::Access;
@@ -128,6 +129,7 @@ fn the_programs_say_what_to_do() {
             assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
             assert!(error.contains(told), "{error:?} does not tell {told:?}");
             assert!(output.stdout.is_empty());
+            assert!(!Path::new(&timeline).exists(), "a start that is refused leaves no timeline");
         }
         let open =
             ["--insecure", "--insecure-older", "--listen", "comms://0.0.0.0:0", "--listen", "0.0.0.0:0"];

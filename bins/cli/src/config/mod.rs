@@ -38,7 +38,7 @@ use anyhow::Context as _;
 use dict_protocol::link::Link;
 
 use crate::limits::LimitSetting;
-use crate::links::{Given, INSECURE, INSECURE_OLDER};
+use crate::links::{Given, INSECURE, INSECURE_OLDER, NAME};
 use crate::run::UsageError;
 
 /// The options of a program that a file may hold besides `listen` and `connect`.
@@ -50,10 +50,10 @@ pub struct Keys {
 
 impl Keys {
     /// Those of `dict-server`.
-    pub const SERVER: Self = Self { texts: &["access"], flags: &[INSECURE, INSECURE_OLDER] };
+    pub const SERVER: Self = Self { texts: &[NAME, "access"], flags: &[INSECURE, INSECURE_OLDER] };
     /// Those of `logger`.
     pub const LOGGER: Self = Self {
-        texts: &["timeline", "rotate", "keep", "access"],
+        texts: &[NAME, "timeline", "rotate", "keep", "access"],
         flags: &["demo", "quiet", INSECURE, INSECURE_OLDER],
     };
 }

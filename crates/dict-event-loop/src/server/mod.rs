@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dict_hub::{Config, Hub};
 use dict_protocol::limits::{LimitError, Limits};
+use dict_protocol::name::{self, NameError};
 use dict_protocol::time::Time;
 
 pub use dict_hub::access;
@@ -113,6 +114,14 @@ pub enum ServerError {
     /// Its limits contradict each other, or are out of bounds.
     #[error(transparent)]
     Limits(#[from] LimitError),
+    /// It cannot be called that.
+    #[error("a hub cannot be called {name:?}: {error}")]
+    Name {
+        /// What it was to be called.
+        name: String,
+        /// What is wrong with that.
+        error: NameError,
+    },
     /// A party could not go on.
     #[error("{0}")]
     Party(String),
@@ -158,7 +167,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the limits cannot be, or an address is in use, not this machine's, or not permitted; or if strangers could come in:
+    /// If the limits or the name cannot be, or an address is in use, not this machine's, or not permitted; or if strangers could come in:
     /// see [`Settings`].
     pub fn new(settings: Settings) -> Result<Self, ServerError> {
         settings.limits.check()?;
@@ -169,6 +178,9 @@ impl Server {
         })?;
         let now = Clock::now();
         let name = settings.name.unwrap_or_else(|| default_name(&addresses));
+        if let Err(error) = name::validate(&name, settings.limits.name) {
+            return Err(ServerError::Name { name, error });
+        }
         let config =
             Config { name, run: first_run(now.time), product: settings.product, limits: settings.limits };
         let mut hub = Hub::new(config, now);
