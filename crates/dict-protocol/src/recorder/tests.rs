@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::sources::KEPT;
 use super::*;
 use crate::packet::MissingFrom;
 
