@@ -32,6 +32,8 @@ pub(super) fn read(file: &File<'_>) -> anyhow::Result<Config> {
         // As the original reads it.
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         with_snippet: false,
+        // More than any such file needs; without a bound, a few lines of anchors of anchors would take seconds.
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 1_000 },
     };
     let sections: Option<Sections> = serde_saphyr::from_str_with_options(file.text, options)
         // The error says at which line and column.
