@@ -4,9 +4,9 @@ use std::process::Output;
 
 use dict_protocol::encoding::json;
 use dict_protocol::value::{Dictionary, Value};
-use dictwire_tests::programs::{Running, run};
+use dictwire_tests::programs::{Running, run, succeed};
 
-use super::{Lab, fails};
+use super::{Lab, fails, text};
 
 /// A hub without a logger.
 fn hub(limits: &[&str]) -> (Running, String) {
@@ -173,6 +173,22 @@ fn a_hub_that_goes_away_ends_the_measurement() {
 fn clients(hub: &str) -> usize {
     let output = run("dict-client", &["--hub", hub, "clients"]);
     String::from_utf8_lossy(&output.stdout).matches("dict-client-").count()
+}
+
+#[test]
+fn where_there_are_rules_it_takes_a_token_and_rights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| text(&folder.path().join(name)).to_owned();
+    let (rules, token) = (path("access.toml"), path("bench.token"));
+    let made = succeed("dict-server", &["token", "bench", "--output", &token]);
+    let rights =
+        made.replace("read = []", "read = [\"bench/\"]").replace("write = []", "write = [\"bench/\"]");
+    assert_ne!(rights, made);
+    std::fs::write(&rules, rights).expect("a file");
+    let (_hub, hub) = hub(&["--access", &rules]);
+    let few = ["throughput", "--messages", "10"];
+    fails(&bench(&hub, &few), 1, "the hub did not accept this client: ");
+    assert_eq!(number(&figures(&format!("{hub}?token-file={token}"), &few), "delivered"), 10.0);
 }
 
 #[test]

@@ -25,6 +25,9 @@ use crate::direct;
 /// How long a read waits: then what is due is done.
 pub(super) const TICK: Duration = Duration::from_millis(250);
 
+/// How long a hub may take nothing of what is written to it.
+const STUCK: Duration = Duration::from_secs(30);
+
 /// How often a connection that mostly writes looks whether something came.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -81,6 +84,7 @@ impl Hub {
             return Err(ConnectError::TokenWithheld { peer }.into());
         }
         stream.socket().set_read_timeout(Some(TICK))?;
+        stream.socket().set_write_timeout(Some(STUCK))?;
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{number}", self.settings.name);
         let session = Session::new(Settings { name, client_id: random_id(), ..self.settings.clone() });
@@ -125,7 +129,11 @@ impl Connection {
             while !session.output().is_empty() {
                 match stream.write(session.output()) {
                     Ok(written) => session.wrote(written),
-                    Err(error) if direct::is_passing(&error) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if direct::is_passing(&error) => {
+                        let text = format!("it has taken nothing for {} s", STUCK.as_secs());
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -192,6 +200,7 @@ impl Connection {
         self.flush()?;
         // Closed with unread input, it would be reset, and the goodbye be lost.
         self.stream.end()?;
+        self.stream.socket().set_read_timeout(Some(PATIENCE))?;
         while matches!(self.stream.read(&mut self.buffer), Ok(1..)) {}
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use dict_event_loop::client::ConnectError;
 use dict_event_loop::tls::{BlockingStream, ClientTls};
 use dict_protocol::link::Link;
 
@@ -23,7 +24,11 @@ impl Stream {
         let Some(tls) = tls else { return Ok(Self::Plain(socket)) };
         let peer = socket.peer_addr()?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        let stream = tls.secure(socket).with_context(|| format!("no encrypted connection to {peer}"))?;
+        let stream = tls.secure(socket).map_err(|error| {
+            let silent = || format!("no answer in {} s", PATIENCE.as_secs());
+            let reason = if direct::is_passing(&error) { silent() } else { error.to_string() };
+            ConnectError::Insecure { address: peer, reason }
+        })?;
         Ok(Self::Encrypted(Box::new(stream)))
     }
 
