@@ -195,12 +195,12 @@ fn where_there_are_rules_it_takes_a_token_and_rights() {
 fn wrong_usage_is_told() {
     for (arguments, told) in [
         (&["throughput", "--writers", "0"][..], "0 is not in 1..=1000"),
-        (&["throughput", "--size", "61"], "--size 61: a dictionary of so many keys has"),
+        (&["throughput", "--size", "61"], "--size 61: a dictionary of so many keys has 62 bytes"),
         (&["throughput", "--mode", "durable"], "[possible values: every, latest]"),
         (&["latency", "--rate", "0"], "0 is not in"),
         (&["durable", "--writers", "3", "--sources", "2"], "--writers 3: each takes a source"),
         (&["durable", "--seconds", "1", "--messages", "1"], "cannot be used with"),
-        (&["durable", "--seconds", "-1"], "--seconds"),
+        (&["durable", "--seconds=-1"], "--seconds"),
         (&["idle"], "--connections <N>"),
         (&[], "--help"),
     ] {

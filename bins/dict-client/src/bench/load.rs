@@ -37,13 +37,16 @@ pub(super) fn dictionary(keys: u32, size: Option<u32>) -> Result<Dictionary> {
     dictionary.insert(KEY, value(1));
     let Some(size) = size.map(|size| size as usize) else { return Ok(dictionary) };
     let length = |dictionary: &Dictionary| value_text(&dictionary.clone().into()).len();
-    if length(&dictionary) == size {
+    let bare = length(&dictionary);
+    if bare == size {
         return Ok(dictionary);
     }
     dictionary.insert("Fill", "");
     let least = length(&dictionary);
     let missing = size.checked_sub(least).ok_or_else(|| {
-        UsageError(format!("--size {size}: a dictionary of so many keys has {least} bytes at least"))
+        UsageError(format!(
+            "--size {size}: a dictionary of so many keys has {bare} bytes, and filled up {least} at least"
+        ))
     })?;
     dictionary.insert("Fill", "x".repeat(missing));
     Ok(dictionary)
