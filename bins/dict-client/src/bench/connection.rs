@@ -91,7 +91,7 @@ impl Hub {
         let buffer = vec![0; at_once];
         let mut connection = Connection { session, stream, buffer, looked: Clock::instant() };
         connection.session.connected(Clock::now());
-        connection.wait(|session| session.is_open(), |_| ()).context("the hub did not accept this client")?;
+        connection.wait(Session::is_open, |_| ()).context("the hub did not accept this client")?;
         Ok(connection)
     }
 
