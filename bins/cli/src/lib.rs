@@ -37,7 +37,7 @@ pub use limits::{
     LIMIT_HELP, LIMIT_LONG_HELP, LimitArguments, LimitSetting, LimitSettingError, Role, limits,
 };
 pub use links::{Given, LINK_HELP, LinkArguments, Links, address, print_listening};
-pub use open_files::allow_open_files;
+pub use open_files::{allow_open_files, raise_open_files};
 #[cfg(feature = "rows")]
 pub use rows::{RowTable, value_text};
 pub use run::{UsageError, run};

@@ -9,7 +9,7 @@ const OTHERS: u64 = 100;
 /// as far as this process may ask for that; if it is not enough, that is told once. On Windows there is no such limit.
 pub fn allow_open_files(limits: &Limits, gateways: usize) {
     let needed = limits.connections.saturating_add(limits.peers.saturating_mul(gateways)) as u64 + OTHERS;
-    if let Some(allowed) = raise(needed)
+    if let Some(allowed) = raise_open_files(needed)
         && allowed < needed
     {
         tracing::warn!(
@@ -19,9 +19,10 @@ pub fn allow_open_files(limits: &Limits, gateways: usize) {
     }
 }
 
-/// Raises what counts as far as `needed`, and as it can be raised. Returns what counts then; `None` if nothing does.
+/// Raises how many files this process may have open as far as `needed`, and as it can be raised. Returns how many that are
+/// then; `None` if there is no such limit.
 #[cfg(unix)]
-fn raise(needed: u64) -> Option<u64> {
+pub fn raise_open_files(needed: u64) -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current?;
@@ -38,7 +39,8 @@ fn raise(needed: u64) -> Option<u64> {
     }
 }
 
+/// There is no such limit.
 #[cfg(not(unix))]
-fn raise(_: u64) -> Option<u64> {
+pub fn raise_open_files(_: u64) -> Option<u64> {
     None
 }

@@ -8,6 +8,7 @@ use dict_cli::{HubArgument, LIMIT_HELP, LIMIT_LONG_HELP, LimitSetting, time};
 use dict_event_loop::client::{Level, Mode};
 use dict_protocol::pattern::Pattern;
 
+use crate::bench::BenchArguments;
 use crate::text::Pair;
 
 /// Publish, watch, send, ask, answer and measure: what a Dictwire program does, from the command line.
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Request(RequestArguments),
     Respond(RespondArguments),
     Ping(PingArguments),
+    Bench(BenchArguments),
 }
 
 /// Publish a dictionary

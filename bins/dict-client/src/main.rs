@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod direct;
 mod exec;
 mod get;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Request(arguments) => request::run(connection, arguments),
         Command::Respond(arguments) => respond::run(connection, arguments),
         Command::Ping(arguments) => ping::run(connection, &arguments),
+        Command::Bench(arguments) => bench::run(connection, &arguments),
     })
 }
 
