@@ -1,9 +1,9 @@
 //! What the figures were obtained on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::trouble::{Result, Trouble, While};
 
@@ -66,8 +66,30 @@ impl Machine {
 /// The kind of file system that `folder` is on: that of the longest mount point above it.
 fn file_system(folder: &Path) -> Result<String> {
     let folder = folder.canonicalize().trying(|| format!("looking for the folder {}", folder.display()))?;
-    let disks = Disks::new_with_refreshed_list();
-    let above = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
-    let disk = above.max_by_key(|disk| disk.mount_point().as_os_str().len());
-    Ok(disk.map_or("an unknown file system".into(), |disk| disk.file_system().to_string_lossy().into_owned()))
+    let above = mounts()?.into_iter().filter(|(point, _)| folder.starts_with(point));
+    let nearest = above.max_by_key(|(point, _)| point.as_os_str().len());
+    Ok(nearest.map_or_else(|| "an unknown file system".to_owned(), |(_, kind)| kind))
+}
+
+/// Mount points and kinds of file systems; of two at one point, the second hides the first.
+#[cfg(target_os = "linux")]
+fn mounts() -> Result<Vec<(PathBuf, String)>> {
+    // sysinfo leaves out those that are no disks, which are to be found here.
+    let path = "/proc/self/mounts";
+    let text = std::fs::read_to_string(path).trying(|| format!("reading {path}"))?;
+    let lines = text.lines().map(|line| line.split(' '));
+    let mounts = lines.filter_map(|mut words| {
+        let (point, kind) = (words.nth(1)?, words.next()?);
+        Some((PathBuf::from(point.replace("\\040", " ")), kind.to_owned()))
+    });
+    Ok(mounts.collect())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mounts() -> Result<Vec<(PathBuf, String)>> {
+    let disks = sysinfo::Disks::new_with_refreshed_list();
+    let disks = disks
+        .iter()
+        .map(|disk| (disk.mount_point().to_owned(), disk.file_system().to_string_lossy().into_owned()));
+    Ok(disks.collect())
 }

@@ -51,7 +51,7 @@ impl Peer {
     /// What it is told, besides where to listen and where its folder is.
     pub(crate) fn settings(self) -> &'static str {
         match self {
-            Self::Nats => "",
+            Self::Nats => "nothing else",
             Self::JetStream => "-js, one stream with storage file",
             Self::Redis => "--save '' --client-output-buffer-limit 'pubsub 0 0 0'",
             Self::RedisAlways => "--save '' --appendonly yes --appendfsync always",

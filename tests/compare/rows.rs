@@ -24,13 +24,16 @@ impl Scale {
     }
 }
 
+/// Runs once, and returns the figure.
+type Run = Box<dyn Fn(&Scale) -> Result<f64>>;
+
 /// Who takes part in a row.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
     /// What its figure does not promise, or other than the rest.
     pub(crate) note: &'static str,
-    pub(crate) run: Box<dyn Fn(&Scale) -> Result<f64>>,
+    pub(crate) run: Run,
 }
 
 /// What a figure is for.

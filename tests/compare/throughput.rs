@@ -87,7 +87,7 @@ impl Run {
     ) -> Self {
         let arrived = (0..load.subscribers).map(|_| AtomicU64::new(0)).collect();
         let (sent, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { who, has_replies, load, publication, delivery, sent, arrived, failed }
+        Self { who, has_replies, load, delivery, publication, sent, arrived, failed }
     }
 
     fn time(&self, writers: Vec<TcpStream>, subscribers: Vec<TcpStream>) -> Result<f64> {
