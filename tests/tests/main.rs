@@ -4,6 +4,7 @@
 mod access;
 mod cli;
 mod client;
+mod compare;
 mod dialects;
 mod faults;
 mod hub;

@@ -1,6 +1,7 @@
 //! The command lines, as a person or a script meets them: what they print, how they exit, what they say when something
 //! is wrong.
 
+mod bench;
 mod config;
 mod demo;
 mod exchange;

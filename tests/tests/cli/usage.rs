@@ -15,7 +15,7 @@ fn everything_has_help_and_each_program_its_version() {
             "dict-client",
             &[
                 "publish", "watch", "get", "sources", "clients", "status", "send", "request", "respond",
-                "ping",
+                "ping", "bench",
             ],
         ),
     ] {

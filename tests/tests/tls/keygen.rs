@@ -36,6 +36,10 @@ fn what_it_prints_works() {
     let pin = printed.lines().find(|line| line.starts_with("pin=")).unwrap();
     let (_, shown) = connect.split_once(",cert=").unwrap();
     succeed("dict-client", &["--hub", &format!("{address}?{pin},cert={shown}"), "status"]);
+    // By a connection without an event loop too; batches are larger than what is encrypted at once.
+    let form = ["bench", "throughput", "--messages", "5000", "--subscribers", "2", "--in-flight", "5000"];
+    let printed = succeed("dict-client", &[&["--hub", &connect], &form[..]].concat());
+    assert!(printed.lines().any(|line| line.split_whitespace().eq(["delivered", "10000"])), "{printed}");
 }
 
 #[test]

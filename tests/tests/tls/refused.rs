@@ -40,6 +40,10 @@ fn a_certificate_that_is_not_to_be_trusted() {
     let wrong = others.pin("server");
     fails(&hub.link(&format!("pin={wrong}")), &format!("{here} is not the pinned one: its SHA-256 is "));
     fails(&hub.link(&format!("pin={wrong}")), &format!("{}, pin={wrong}", hub.files.pin("server")));
+    // By a connection without an event loop too.
+    let bare = ["--hub", &hub.link(&format!("pin={wrong}")), "bench", "idle", "--connections", "1"];
+    let error = String::from_utf8(run("dict-client", &bare).stderr).unwrap();
+    assert!(error.contains(&format!("{here} is not the pinned one: its SHA-256 is ")), "{error}");
     // A client in this process is told the same.
     let refused = Client::connect(&hub.link(&format!("pin={wrong}"))).unwrap_err();
     assert!(matches!(refused, ConnectError::Insecure { .. }), "{refused:?}");

@@ -6,6 +6,12 @@ use clap::{Args, Subcommand, ValueEnum, value_parser};
 use dict_cli::time;
 use dict_protocol::packet::Mode;
 
+/// More updates than anybody waits for.
+const MANY: u64 = 1_000_000_000;
+
+/// No hub takes a larger dictionary.
+const LARGEST: i64 = 256 << 20;
+
 /// Measure what a hub carries
 ///
 /// Sources are called bench/RUN/NUMBER, with another RUN each time; they are ended and forgotten afterwards. Where a
@@ -42,13 +48,13 @@ pub(super) enum Work {
 #[derive(Debug, Args)]
 pub(super) struct ThroughputArguments {
     /// Programs that write, a source each
-    #[arg(long, value_name = "W", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "W", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1_000))]
     pub(super) writers: u32,
     /// Programs that watch all of them
-    #[arg(long, value_name = "S", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1_000))]
     pub(super) subscribers: u32,
     /// Updates that each writer publishes
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=MANY))]
     pub(super) messages: u64,
     /// Give the writers whole dictionaries, of which they find what changed, instead of the changed key
     #[arg(long)]
@@ -57,15 +63,15 @@ pub(super) struct ThroughputArguments {
     #[arg(long, value_enum, default_value_t = BenchMode::Every)]
     pub(super) mode: BenchMode,
     /// Bytes of the dictionary as JSON, filled up by a text [default: what its keys have, 62 for five]
-    #[arg(long, value_name = "BYTES")]
-    pub(super) size: Option<usize>,
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(..=LARGEST))]
+    pub(super) size: Option<u32>,
     /// Keys of the dictionary
-    #[arg(long, value_name = "K", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(super) keys: u32,
     /// Updates of all writers together that may be on their way to a subscriber, in mode every
     ///
     /// A hub ends the subscription of a subscriber for which it holds more than its limit every_output.
-    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 15_000, value_parser = value_parser!(u64).range(1..=MANY))]
     pub(super) in_flight: u64,
 }
 
@@ -94,7 +100,7 @@ pub(super) struct LatencyArguments {
     #[arg(long, value_name = "PER_SECOND", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(super) rate: Option<u32>,
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = value_parser!(u64).range(1..=MANY))]
     pub(super) messages: u64,
     /// Use the client that programs use, whose connection has a thread of its own, instead of a bare connection
     #[arg(long)]
@@ -107,22 +113,22 @@ pub(super) struct LatencyArguments {
 #[derive(Debug, Args)]
 pub(super) struct DurableArguments {
     /// Programs that write, the sources divided among them
-    #[arg(long, value_name = "W", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "W", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1_000))]
     pub(super) writers: u32,
     /// Sources, of all writers together
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(super) sources: u32,
     /// Keys of each source
-    #[arg(long, value_name = "K", default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(super) keys: u32,
     /// Publish for so long
     #[arg(long, value_name = "SECONDS", default_value = "10s", value_parser = seconds)]
     pub(super) seconds: Duration,
     /// Publish so many from each writer, however long that takes
-    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = value_parser!(u64).range(1..=MANY))]
     pub(super) messages: Option<u64>,
     /// Updates of all writers together that may be without acknowledgement
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = value_parser!(u64).range(1..=MANY))]
     pub(super) in_flight: u64,
 }
 
@@ -130,7 +136,7 @@ pub(super) struct DurableArguments {
 #[derive(Debug, Args)]
 pub(super) struct IdleArguments {
     /// How many
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(super) connections: u32,
     /// Hold them for so long
     #[arg(long, value_name = "SECONDS", default_value = "1s", value_parser = seconds)]

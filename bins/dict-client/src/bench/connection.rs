@@ -2,14 +2,13 @@
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use dict_cli::UsageError;
 use dict_event_loop::client::{Client, ConnectError};
+use dict_event_loop::tls::ClientTls;
 use dict_event_loop::{Clock, may_send_token, random_id, read_token};
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::link::Link;
@@ -18,12 +17,16 @@ use dict_protocol::session::{Event, Session, Settings};
 use dict_protocol::time::{Instant, Now};
 use dict_protocol::writer::WriterChange;
 
+use super::stream::Stream;
 use crate::PATIENCE;
 use crate::arguments::ConnectionArguments;
 use crate::direct;
 
 /// How long a read waits: then what is due is done.
 pub(super) const TICK: Duration = Duration::from_millis(250);
+
+/// How long a hub may take nothing of what is written to it.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// How often a connection that mostly writes looks whether something came.
 const LOOK: Duration = Duration::from_millis(20);
@@ -37,6 +40,7 @@ pub(super) const LITTLE: usize = 4 << 10;
 /// Where the hub is, and who comes to it.
 pub(super) struct Hub {
     pub(super) link: Link,
+    tls: Option<ClientTls>,
     settings: Settings,
     /// Connections made so far: each has a name of its own.
     made: AtomicU32,
@@ -50,10 +54,7 @@ impl Hub {
         if !prefix.is_empty() {
             return Err(ConnectError::Prefix { prefix: prefix.clone() }.into());
         }
-        if link.is_encrypted() {
-            let text = "bench cannot encrypt: give it a link without the s of dictwires://";
-            return Err(UsageError(format!("--hub {link}: {text}")).into());
-        }
+        let tls = ClientTls::of_link(&link)?;
         let credentials = match &link.options().token_file {
             Some(path) => read_token(Path::new(path))?,
             None => dict_cli::token_for(&link)?,
@@ -65,7 +66,7 @@ impl Hub {
             client_id: random_id(),
             limits,
         };
-        Ok(Self { link, settings, made: AtomicU32::new(0) })
+        Ok(Self { link, tls, settings, made: AtomicU32::new(0) })
     }
 
     /// A client as programs have it, with threads of its own.
@@ -77,19 +78,20 @@ impl Hub {
 
     /// A connection that the hub has accepted, and that reads `at_once` bytes at most.
     pub(super) fn connect(&self, at_once: usize) -> Result<Connection> {
-        let stream = direct::connect(&self.link, PATIENCE)?;
-        let peer = stream.peer_addr()?;
+        let stream = Stream::connect(&self.link, self.tls.as_ref())?;
+        let peer = stream.socket().peer_addr()?;
         if !self.settings.credentials.is_empty() && !may_send_token(&self.link, peer) {
             return Err(ConnectError::TokenWithheld { peer }.into());
         }
-        stream.set_read_timeout(Some(TICK))?;
+        stream.socket().set_read_timeout(Some(TICK))?;
+        stream.socket().set_write_timeout(Some(STUCK))?;
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{number}", self.settings.name);
         let session = Session::new(Settings { name, client_id: random_id(), ..self.settings.clone() });
         let buffer = vec![0; at_once];
         let mut connection = Connection { session, stream, buffer, looked: Clock::instant() };
         connection.session.connected(Clock::now());
-        connection.wait(|session| session.is_open(), |_| ()).context("the hub did not accept this client")?;
+        connection.wait(Session::is_open, |_| ()).context("the hub did not accept this client")?;
         Ok(connection)
     }
 
@@ -113,7 +115,7 @@ impl Hub {
 /// One client of the hub. Whatever ends it, or a part of it, is an error.
 pub(super) struct Connection {
     pub(super) session: Session,
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
     /// When it was last looked whether something came.
     looked: Instant,
@@ -122,27 +124,36 @@ pub(super) struct Connection {
 impl Connection {
     /// Writes all that is to be written.
     pub(super) fn flush(&mut self) -> Result<()> {
-        while !self.session.output().is_empty() {
-            match self.stream.write(self.session.output()) {
-                Ok(written) => self.session.wrote(written),
-                Err(error) if direct::is_passing(&error) => {}
-                Err(error) => return Err(self.lost(&error)),
+        let Self { session, stream, .. } = self;
+        let mut write = || {
+            while !session.output().is_empty() {
+                match stream.write(session.output()) {
+                    Ok(written) => session.wrote(written),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if direct::is_passing(&error) => {
+                        let text = format!("it has taken nothing for {} s", STUCK.as_secs());
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        Ok(())
+            // What is encrypted may wait within.
+            stream.flush()
+        };
+        write().map_err(|error| self.lost(&error))
     }
 
     /// Reads once, waiting a [`TICK`] at most, and does what is due. Returns how many bytes came.
-    pub(super) fn receive(&mut self, events: impl FnMut(Event<'_>)) -> Result<usize> {
+    pub(super) fn receive(&mut self, events: impl FnMut(&Event<'_>)) -> Result<usize> {
         let read = self.stream.read(&mut self.buffer);
         self.take(read, events)
     }
 
     /// As [`receive`](Self::receive), without waiting.
-    pub(super) fn receive_ready(&mut self, events: impl FnMut(Event<'_>)) -> Result<usize> {
-        self.stream.set_nonblocking(true)?;
+    pub(super) fn receive_ready(&mut self, events: impl FnMut(&Event<'_>)) -> Result<usize> {
+        self.stream.socket().set_nonblocking(true)?;
         let read = self.stream.read(&mut self.buffer);
-        self.stream.set_nonblocking(false)?;
+        self.stream.socket().set_nonblocking(false)?;
         self.take(read, events)
     }
 
@@ -160,7 +171,7 @@ impl Connection {
     pub(super) fn wait(
         &mut self,
         done: impl FnMut(&Session) -> bool,
-        events: impl FnMut(Event<'_>),
+        events: impl FnMut(&Event<'_>),
     ) -> Result<()> {
         self.wait_within(PATIENCE, done, events)
     }
@@ -170,7 +181,7 @@ impl Connection {
         &mut self,
         patience: Duration,
         mut done: impl FnMut(&Session) -> bool,
-        mut events: impl FnMut(Event<'_>),
+        mut events: impl FnMut(&Event<'_>),
     ) -> Result<()> {
         let deadline = Clock::instant() + patience;
         self.flush()?;
@@ -188,12 +199,13 @@ impl Connection {
         self.session.bye("the measurement is over", &mut |_| ());
         self.flush()?;
         // Closed with unread input, it would be reset, and the goodbye be lost.
-        self.stream.shutdown(Shutdown::Write)?;
+        self.stream.end()?;
+        self.stream.socket().set_read_timeout(Some(PATIENCE))?;
         while matches!(self.stream.read(&mut self.buffer), Ok(1..)) {}
         Ok(())
     }
 
-    fn take(&mut self, read: io::Result<usize>, mut events: impl FnMut(Event<'_>)) -> Result<usize> {
+    fn take(&mut self, read: io::Result<usize>, mut events: impl FnMut(&Event<'_>)) -> Result<usize> {
         let count = match read {
             Ok(0) => bail!("the hub closed the connection"),
             Ok(count) => count,
@@ -204,7 +216,7 @@ impl Connection {
         let mut failure = None;
         let mut events = |event: Event<'_>| match failure_of(&event) {
             Some(text) => drop(failure.get_or_insert(text)),
-            None => events(event),
+            None => events(&event),
         };
         self.session.receive(now, &self.buffer[..count], &mut events);
         if self.session.poll_timeout().is_some_and(|due| due <= now.instant) {

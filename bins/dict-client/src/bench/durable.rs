@@ -181,8 +181,8 @@ impl Program {
     fn receive(&mut self, waits: bool) -> Result<()> {
         let Self { connection, sources, times, acknowledged, .. } = self;
         let now = &mut None;
-        let take = |event: Event<'_>| {
-            let Event::Writer { writer, change: WriterChange::Acknowledged { sequence } } = event else {
+        let take = |event: &Event<'_>| {
+            let Event::Writer { writer, change: WriterChange::Acknowledged { sequence } } = *event else {
                 return;
             };
             // Writers are numbered in the order in which they were added.

@@ -126,9 +126,7 @@ fn at_rate<P: Publishing>(
             let now = Instant::now();
             if arrived > at {
                 came = now;
-            } else if now > due(at + 1).max(came) + PATIENCE
-                || (sending.is_finished() && now > came + PATIENCE)
-            {
+            } else if now > due(at + 1).max(came) + PATIENCE {
                 break;
             }
             for sequence in at + 1..=arrived {

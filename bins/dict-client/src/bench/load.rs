@@ -29,21 +29,24 @@ pub(super) fn value(sequence: u64) -> f64 {
 /// # Errors
 ///
 /// A [`UsageError`] if it has more without being filled up.
-pub(super) fn dictionary(keys: u32, size: Option<usize>) -> Result<Dictionary> {
+pub(super) fn dictionary(keys: u32, size: Option<u32>) -> Result<Dictionary> {
     let others = keys as usize - 1;
     let more = (OTHERS.len()..others).map(|number| (format!("K{number}"), 0));
     let mut dictionary: Dictionary =
         OTHERS.into_iter().take(others).map(|(key, value)| (key.to_owned(), value)).chain(more).collect();
     dictionary.insert(KEY, value(1));
-    let Some(size) = size else { return Ok(dictionary) };
+    let Some(size) = size.map(|size| size as usize) else { return Ok(dictionary) };
     let length = |dictionary: &Dictionary| value_text(&dictionary.clone().into()).len();
-    if length(&dictionary) == size {
+    let bare = length(&dictionary);
+    if bare == size {
         return Ok(dictionary);
     }
     dictionary.insert("Fill", "");
     let least = length(&dictionary);
     let missing = size.checked_sub(least).ok_or_else(|| {
-        UsageError(format!("--size {size}: a dictionary of so many keys has {least} bytes at least"))
+        UsageError(format!(
+            "--size {size}: a dictionary of so many keys has {bare} bytes, and filled up {least} at least"
+        ))
     })?;
     dictionary.insert("Fill", "x".repeat(missing));
     Ok(dictionary)
@@ -87,7 +90,7 @@ mod tests {
         let text = |keys, size| value_text(&dictionary(keys, size).unwrap().into());
         assert_eq!(text(5, None), r#"{"A1": 3, "A2": 0, "A4": 4, "Stop": 0, "T": 1763706612.123457}"#);
         for size in [62, 80, 1_000] {
-            assert_eq!(text(5, Some(size)).len(), size);
+            assert_eq!(text(5, Some(size)).len(), size as usize);
         }
         assert!(dictionary(5, Some(70)).unwrap_err().downcast_ref::<UsageError>().is_some());
         for keys in [1, 3, 5, 100] {

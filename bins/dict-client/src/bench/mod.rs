@@ -10,6 +10,7 @@ mod idle;
 mod latency;
 mod load;
 mod report;
+mod stream;
 mod throughput;
 mod watcher;
 mod writer;

@@ -53,18 +53,7 @@ impl Watcher {
     pub(super) fn begin(hub: &Hub, prefix: &str, mode: Mode, count: usize) -> Result<Self> {
         let mut connection = hub.connect(MUCH)?;
         subscribe(&mut connection, prefix, mode)?;
-        let checked = Checked {
-            prefix: prefix.to_owned(),
-            mode,
-            places: HashMap::new(),
-            last: (u32::MAX, usize::MAX),
-            at: vec![0; count],
-            delivered: 0,
-            merged: 0,
-            lost: 0,
-            bytes: 0,
-            wrong: None,
-        };
+        let checked = Checked::new(prefix, mode, count);
         Ok(Self { connection, checked })
     }
 
@@ -84,7 +73,7 @@ impl Watcher {
                 let is_right = || load::is_state(state.sequence, state.dictionary);
                 checked.take(state.source, state.sequence, is_right);
             }
-            Event::Source(source) => checked.know(&source),
+            Event::Source(source) => checked.know(source),
             _ => {}
         })?;
         checked.bytes += count as u64;
@@ -107,6 +96,21 @@ impl Watcher {
 }
 
 impl Checked {
+    fn new(prefix: &str, mode: Mode, count: usize) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            mode,
+            places: HashMap::new(),
+            last: (u32::MAX, usize::MAX),
+            at: vec![0; count],
+            delivered: 0,
+            merged: 0,
+            lost: 0,
+            bytes: 0,
+            wrong: None,
+        }
+    }
+
     fn know(&mut self, source: &Source<'_>) {
         let place = source.name.strip_prefix(&self.prefix).and_then(|number| number.parse().ok());
         if let Some(place) = place.filter(|&place| place < self.at.len()) {
@@ -147,5 +151,43 @@ impl Checked {
     #[cold]
     fn is_wrong(&mut self, text: String) {
         self.wrong.get_or_insert(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After updates of two sources with those sequences; each has its value, unless it is 9.
+    fn after(mode: Mode, updates: &[(u32, u64)]) -> Checked {
+        let mut checked = Checked::new("bench/0/", mode, 2);
+        for (id, name) in [(7, "bench/0/1"), (3, "bench/0/0")] {
+            let (epoch, previous, online, replay, writer, reason) = (1, 0, true, false, "", "");
+            checked.know(&Source { id, epoch, previous, online, replay, name, writer, reason });
+        }
+        for &(source, sequence) in updates {
+            checked.take(source, sequence, || sequence != 9);
+        }
+        checked
+    }
+
+    #[test]
+    fn what_is_left_out_is_lost_unless_it_may_be_merged() {
+        let updates = [(7, 1), (3, 1), (3, 2), (7, 2), (7, 5), (3, 3)];
+        for (mode, lost, merged) in [(Mode::Every, 2, 0), (Mode::Latest, 0, 2)] {
+            let checked = after(mode, &updates);
+            assert_eq!((checked.delivered, checked.lost, checked.merged), (4, lost, merged));
+            assert_eq!(checked.at, [3, 5]);
+            assert_eq!(checked.wrong, None);
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told() {
+        let wrong = |updates: &[_]| after(Mode::Every, updates).wrong.unwrap_or_default();
+        assert_eq!(wrong(&[(3, 1), (3, 1)]), "update 1 of bench/0/0 came after update 1");
+        assert_eq!(wrong(&[(7, 3), (7, 2), (7, 9)]), "update 2 of bench/0/1 came after update 3");
+        assert_eq!(wrong(&[(7, 9)]), "update 9 of bench/0/1 is not what was published");
+        assert_eq!(wrong(&[(4, 1)]), "an update came of a source 4 that was not introduced");
     }
 }

@@ -17,10 +17,12 @@
 //! |---|---|
 //! | `settings` | makes settings of rustls from links and files |
 //! | `stream` | moves bytes between a socket, rustls and the application |
+//! | `blocking` | the same for a client whose thread reads and writes itself |
 //! | `pinned` | trusts one certificate |
 //! | `names` | reads names from certificates |
 //! | `failure` | says in one line what went wrong |
 
+mod blocking;
 mod failure;
 mod names;
 mod pinned;
@@ -30,6 +32,7 @@ mod stream;
 use std::io;
 use std::path::PathBuf;
 
+pub use blocking::BlockingStream;
 pub use names::PeerCertificate;
 pub use settings::{ClientTls, ServerTls, fingerprint};
 

@@ -11,7 +11,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{ClientConfig, Connection, RootCertStore, ServerConfig, version};
+use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, version};
 
 use super::TlsError;
 use super::pinned::Pinned;
@@ -136,8 +136,11 @@ impl ClientTls {
 
     /// The state of a connection that was made.
     pub(crate) fn connect(&self) -> Result<Stream, rustls::Error> {
-        let connection = rustls::ClientConnection::new(self.config.clone(), self.name.clone())?;
-        Ok(Stream::new(Connection::Client(connection), Role::Client))
+        Ok(Stream::new(Connection::Client(self.connection()?), Role::Client))
+    }
+
+    pub(super) fn connection(&self) -> Result<ClientConnection, rustls::Error> {
+        ClientConnection::new(self.config.clone(), self.name.clone())
     }
 }
 

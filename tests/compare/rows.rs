@@ -1,0 +1,183 @@
+//! What is compared: the rows of the table, and who takes part in each.
+
+use std::path::PathBuf;
+
+use crate::durable::{self, Durable};
+use crate::peers::Peer;
+use crate::throughput::{self, Load};
+use crate::trouble::Result;
+use crate::{frozen, idle, latency, ours};
+
+/// How much is done.
+pub(crate) struct Scale {
+    /// Some seconds for everything, to see that it works: the figures mean nothing.
+    pub(crate) short: bool,
+    /// Where durable runs have their files.
+    pub(crate) place: PathBuf,
+    /// Idle connections that this machine allows.
+    pub(crate) connections: u32,
+}
+
+impl Scale {
+    fn pick<T>(&self, long: T, short: T) -> T {
+        if self.short { short } else { long }
+    }
+}
+
+/// Runs once, and returns the figure.
+type Run = Box<dyn Fn(&Scale) -> Result<f64>>;
+
+/// Who takes part in a row.
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    /// What its figure does not promise, or other than the rest.
+    pub(crate) note: &'static str,
+    pub(crate) run: Run,
+}
+
+/// What a figure is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Role {
+    /// The best of these is what ours is compared with.
+    Peer,
+    /// Printed beside the others.
+    Beside,
+    /// Ours, and the target.
+    Ours(Target),
+}
+
+/// What ours must reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Target {
+    /// So many times the best peer, at least where more is better, else at most.
+    Times(f64),
+    /// So much, at most.
+    Most(f64),
+}
+
+/// A row of the table.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) work: String,
+    pub(crate) unit: &'static str,
+    pub(crate) more_is_better: bool,
+    pub(crate) parts: Vec<Part>,
+}
+
+fn part(name: &'static str, role: Role, run: impl Fn(&Scale) -> Result<f64> + 'static) -> Part {
+    Part { name, role, note: "", run: Box::new(run) }
+}
+
+fn noted(note: &'static str, part: Part) -> Part {
+    Part { note, ..part }
+}
+
+/// All rows.
+pub(crate) fn rows(scale: &Scale) -> Vec<Row> {
+    let messages = |long, short| scale.pick(long, short);
+    vec![
+        relay(Load { writers: 1, subscribers: 1, messages: messages(4_000_000, 2_000) }),
+        spread("fan-in", Load { writers: 4, subscribers: 1, messages: messages(1_000_000, 1_000) }),
+        spread("fan-out", Load { writers: 1, subscribers: 50, messages: messages(300_000, 500) }),
+        round_trip(messages(30_000, 200)),
+        durable_row("durable-10", 2.0, scale.pick(10, 1)),
+        durable_row("durable-60", 1.0, scale.pick(60, 1)),
+        idle_row(scale.connections),
+        frozen_row(messages(5_000, 200), scale.pick(400, 4)),
+    ]
+}
+
+fn through(load: Load) -> impl Iterator<Item = Part> {
+    Peer::SERVERS.into_iter().map(move |peer| {
+        // mosquitto carries a thirtieth of what the others do.
+        let load = if peer == Peer::Mosquitto {
+            Load { messages: load.messages.div_ceil(10), ..load }
+        } else {
+            load
+        };
+        part(peer.name(), Role::Peer, move |_| throughput::peer(peer, load))
+    })
+}
+
+fn relay(load: Load) -> Row {
+    let mut parts = vec![noted(
+        "one socket to another, no server",
+        part("bare loopback", Role::Beside, move |_| throughput::loopback(load.messages)),
+    )];
+    parts.extend(through(load));
+    parts.push(part("Dictwire, patches", Role::Ours(Target::Times(2.0)), move |_| {
+        ours::throughput(load, false)
+    }));
+    parts
+        .push(part("Dictwire, whole", Role::Ours(Target::Times(1.0)), move |_| ours::throughput(load, true)));
+    throughput_row("relay", load, parts)
+}
+
+fn spread(name: &'static str, load: Load) -> Row {
+    let mut parts = through(load).collect::<Vec<_>>();
+    parts.push(part("Dictwire, patches", Role::Ours(Target::Times(2.0)), move |_| {
+        ours::throughput(load, false)
+    }));
+    throughput_row(name, load, parts)
+}
+
+fn throughput_row(name: &'static str, load: Load, parts: Vec<Part>) -> Row {
+    let Load { writers, subscribers, messages } = load;
+    let work = format!("{writers} to {subscribers}, {messages} messages from each writer");
+    Row { name, work, unit: "deliveries/s", more_is_better: true, parts }
+}
+
+fn round_trip(messages: u64) -> Row {
+    let mut parts = vec![part("bare TCP echo", Role::Peer, move |_| latency::echo(messages))];
+    for peer in Peer::SERVERS {
+        parts.push(part(peer.name(), Role::Beside, move |_| latency::peer(peer, messages)));
+    }
+    let ours = Role::Ours(Target::Times(1.1));
+    parts.push(part("Dictwire, one-threaded", ours, move |_| ours::latency(messages, false)));
+    parts.push(part("Dictwire, threaded Client", Role::Beside, move |_| ours::latency(messages, true)));
+    let work = format!("one in flight, p50 of {messages}");
+    Row { name: "round-trip", work, unit: "µs", more_is_better: false, parts }
+}
+
+fn durable_row(name: &'static str, times: f64, seconds: u64) -> Row {
+    let load = Durable { sources: 1_000, keys: 10, seconds };
+    let peer =
+        |peer: Peer, role| part(peer.name(), role, move |scale| durable::peer(peer, load, &scale.place));
+    let parts = vec![
+        peer(Peer::RedisAlways, Role::Peer),
+        noted(
+            "not durable: synced once a second, acknowledged before",
+            peer(Peer::RedisEverysec, Role::Beside),
+        ),
+        noted(
+            "not durable: acknowledged before it is synced, which is minutes later",
+            peer(Peer::JetStream, Role::Beside),
+        ),
+        part("Dictwire, logger", Role::Ours(Target::Times(times)), move |scale| {
+            ours::durable(load, &scale.place)
+        }),
+    ];
+    let work = format!("{} sources of {} keys, one changed each time, {seconds} s", load.sources, load.keys);
+    Row { name, work, unit: "acknowledged/s", more_is_better: true, parts }
+}
+
+fn idle_row(connections: u32) -> Row {
+    let mut parts = Vec::new();
+    for peer in Peer::SERVERS {
+        parts.push(part(peer.name(), Role::Peer, move |_| idle::peer(peer, connections)));
+    }
+    parts.push(part("Dictwire", Role::Ours(Target::Most(0.8)), move |_| ours::idle(connections)));
+    let work = format!("{connections} connections, subscribed");
+    Row { name: "idle", work, unit: "KiB each", more_is_better: false, parts }
+}
+
+fn frozen_row(updates: u64, fillers: u64) -> Row {
+    let run = move |frozen| move |_: &Scale| frozen::p99(updates, fillers, frozen);
+    let parts = vec![
+        part("Dictwire, all reading", Role::Peer, run(false)),
+        part("Dictwire, one frozen", Role::Ours(Target::Times(1.2)), run(true)),
+    ];
+    let work = format!("1 to 50, p99 of 49, {updates} updates, 1,000/s");
+    Row { name: "frozen", work, unit: "µs", more_is_better: false, parts }
+}
