@@ -5,7 +5,6 @@
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use dict_hub::{Config, ConnectionId, Hub};
-use dict_protocol::change::write_whole;
 use dict_protocol::decoder::Decoder;
 use dict_protocol::limits::Limits;
 use dict_protocol::packet::{Announce, Hello, Level, Mode, Packet, Subscribe, VERSION};
@@ -144,8 +143,7 @@ struct Stream {
 
 impl Stream {
     fn new(sources: &[u32]) -> Self {
-        let (mut whole, change) = (Vec::new(), samples::patch("T", &1.5.into()));
-        write_whole(&samples::state(0), samples::depth(), &mut whole).expect("it is short");
+        let (whole, change) = (samples::whole(&samples::state(0)), samples::patch("T", &1.5.into()));
         Self { sources: sources.to_vec(), sent: 0, whole, change }
     }
 

@@ -4,13 +4,19 @@
 
 #![forbid(unsafe_code)]
 
+mod change;
 mod decode;
+mod encode;
 mod hub;
 mod samples;
+mod timeline;
 
 fn main() {
     let mut criterion = criterion::Criterion::default().configure_from_args();
     decode::benches(&mut criterion);
+    encode::benches(&mut criterion);
+    change::benches(&mut criterion);
     hub::benches(&mut criterion);
+    timeline::benches(&mut criterion);
     criterion.final_summary();
 }

@@ -1,6 +1,7 @@
 //! What is measured with: the dictionary of the comparison, and what of it travels.
 
-use dict_protocol::change::PatchBuilder;
+use dict_protocol::change::{PatchBuilder, write_whole};
+use dict_protocol::encoding::messagepack::encode_dictionary;
 use dict_protocol::packet::Update;
 use dict_protocol::record::Stamp;
 use dict_protocol::value::{Dictionary, Value};
@@ -21,9 +22,28 @@ pub(crate) fn state(number: u32) -> Dictionary {
 /// The patch that sets `key` to `value`.
 pub(crate) fn patch(key: &str, value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut patch = PatchBuilder::new(depth(), &mut out);
+    write_patch(key, value, &mut out);
+    out
+}
+
+/// Appends that patch.
+pub(crate) fn write_patch(key: &str, value: &Value, out: &mut Vec<u8>) {
+    let mut patch = PatchBuilder::new(depth(), out);
     patch.set(key, value).expect("it is short");
     patch.finish().expect("it is short");
+}
+
+/// The patch that states a dictionary whole.
+pub(crate) fn whole(dictionary: &Dictionary) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_whole(dictionary, depth(), &mut out).expect("it is short");
+    out
+}
+
+/// A dictionary as MessagePack.
+pub(crate) fn encoded(dictionary: &Dictionary) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_dictionary(dictionary, depth(), &mut out).expect("it is short");
     out
 }
 
