@@ -260,19 +260,21 @@ impl Hub {
         let peer = &self.peers[from];
         let name: Arc<str> = announce.source.into();
         let entry = self.sources.names.entry(name.clone()).or_default();
-        let mut previous = announce.previous;
+        let (mut previous, mut before) = (announce.previous, 0);
         if announce.replay {
             entry.replays.push(id);
         } else {
             entry.current = Some(id);
             // A writer need not know who was before it, or knows of its own epochs alone.
             if passes_on {
-                previous = previous.max(entry.last_live);
+                previous = announce.previous.max(entry.last_live);
+                before = if entry.last_live < previous { entry.last_live } else { 0 };
             }
             entry.last_live = announce.epoch;
         }
         entry.highest = entry.highest.max(announce.epoch);
         self.sources.add(Source {
+            before,
             replay: announce.replay,
             writer_name: peer.name.clone(),
             identity,

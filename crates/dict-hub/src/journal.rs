@@ -440,6 +440,7 @@ impl Source {
             name,
             epoch,
             previous,
+            before: 0,
             level,
             replay: false,
             client_id,

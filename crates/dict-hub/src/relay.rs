@@ -13,7 +13,7 @@ use std::time::Duration;
 use dict_protocol::change::Patch;
 use dict_protocol::connection::ConnectionError;
 use dict_protocol::encoding::messagepack::{self, DictionaryBytes};
-use dict_protocol::packet::{Level, MissingFrom, Mode, Packet, State, Update};
+use dict_protocol::packet::{Level, MissingFrom, Mode, Packet, Source as SourcePacket, State, Update};
 use dict_protocol::raw::{RawDictionary, Size};
 use dict_protocol::record::{GapReason, Stamp};
 use dict_protocol::time::{Instant, Now, Time};
@@ -235,7 +235,12 @@ impl Hub {
         if let Some(follower) = source.follower(peer) {
             follower.queued = false;
             if !std::mem::replace(&mut follower.introduced, true) {
-                self.peers.send(peer, &Packet::Source(source.presence()));
+                let presence = source.presence();
+                if source.before > 0 {
+                    let previous = source.before;
+                    self.peers.send(peer, &Packet::Source(SourcePacket { previous, ..presence }));
+                }
+                self.peers.send(peer, &Packet::Source(presence));
             }
             return;
         }

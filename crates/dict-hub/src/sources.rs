@@ -116,6 +116,8 @@ pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) epoch: u64,
     pub(crate) previous: u64,
+    /// The live epoch before it in this run, where its writer knows of a higher one; 0: none.
+    pub(crate) before: u64,
     pub(crate) level: Level,
     /// The rest of an epoch that is over: for followers only.
     pub(crate) replay: bool,

@@ -40,8 +40,9 @@ impl World {
                 writer.describe(&client.session)
             ));
         }
+        // Where another hub's source of that name is recorded, a logger tells of this one once, and that may be too late.
         let told = self.hubs[client.hub].highest_told(source);
-        if told > epoch {
+        if !is_contested && told > epoch {
             return Some(format!("{source} is written in epoch {epoch}, a logger has told of {told}"));
         }
         let recorded = self.plan.recorded_name(client.hub, source);

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access;
+mod allocations;
 mod exchange;
 mod lab;
 mod limits;

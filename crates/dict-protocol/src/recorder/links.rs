@@ -76,12 +76,27 @@ impl Recorder {
         let (online, acknowledge, standing) = (declared.online, false, Standing::Taken);
         this.declared.insert(declared.id, Declaration { epoch, online, acknowledge, standing });
         this.due.push_back(Due::Resume(declared.id));
+        self.note_previous(link, epoch, declared.previous);
         if self.sources.is_passed(epoch) {
             self.store_passed(link, epoch);
         }
         if !declared.replay {
             self.bound(link, epoch, declared.id);
         }
+    }
+
+    /// The epoch before one of which nothing is held yet is known by that alone, though its writer, and whoever came after
+    /// that, may have forgotten it: then newer ones are held that say nothing of it.
+    pub(super) fn note_previous(&mut self, link: LinkIndex, epoch: EpochIndex, previous: u64) {
+        if previous == 0 || self.sources[epoch].is_held() {
+            return;
+        }
+        let name = String::from(self.sources.name(epoch));
+        let previous = self.sources.find_or_add(&name, previous);
+        if self.sources.is_passed(previous) {
+            self.store_passed(link, previous);
+        }
+        self.sources.settle(previous);
     }
 
     /// Counts a declaration among those that may be over, and lets go of its source's first where there are too many.

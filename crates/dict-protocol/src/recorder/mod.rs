@@ -34,6 +34,7 @@
 //! | first row of an epoch | newest of its source, the End before it not held | a gap before it, from what is held to its beginning |
 //! | first row of an epoch | newest of its source, one between it and what is held was declared | the same gap |
 //! | Source | of an epoch of which nothing is held, a newer one is held with no gap before it | a gap before the newer one |
+//! | Source | of an epoch of which nothing is held, the one before it, of which nothing is held either, is between two that are | the same gap, before the newer of these |
 //! | any row | a newer epoch is held | stored, marked late |
 //! | any | source id not declared on this connection | an error, as above |
 //!
@@ -218,6 +219,7 @@ impl Recorder {
         let (epoch, counted) = (known.epoch, was_online && known.standing != Standing::Refused);
         let previous = self.previous(link, source, self.sources.name(epoch));
         self.sources.declare(epoch, link, source.id, previous);
+        self.note_previous(link, epoch, previous);
         if counted && !source.online {
             self.sources.went_offline(epoch, link);
             self.admit_refused();

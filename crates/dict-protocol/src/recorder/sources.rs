@@ -76,7 +76,7 @@ struct Name {
 }
 
 impl Epoch {
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.received > 0
     }
 }
