@@ -96,6 +96,25 @@ fn an_epoch_of_two_clients_is_refused_with_an_alarm_and_the_same_client_takes_it
 }
 
 #[test]
+fn a_logger_is_told_of_both_epochs_that_came_before_one() {
+    let mut lab = Lab::new();
+    // This hub was restarted: that another one has written epoch 20 it does not know.
+    let mut first = lab.client("first", 1);
+    lab.announce(&mut first, "psu", 10, Level::Received);
+    let mut second = lab.client("second", 2);
+    let announce = Announce { previous: 20, take_over: true, ..announcement("psu", 21, Level::Received) };
+    lab.send(&second, &Packet::Announce(announce));
+    assert_eq!(lab.told(&mut second), ["Announced Accepted highest 21"]);
+    let both = ["Source psu epoch 21 after 10 online", "Source psu epoch 21 after 20 online"];
+    let mut logger = lab.client("logger", 3);
+    lab.subscribe(&logger, 1, Mode::Durable, "");
+    assert_eq!(lab.told(&mut logger)[1..3], both);
+    let mut watcher = lab.client("watcher", 4);
+    lab.subscribe(&watcher, 1, Mode::Latest, "");
+    assert_eq!(lab.told(&mut watcher)[..2], [both[1], "Current 1"]);
+}
+
+#[test]
 fn logged_is_acknowledged_by_the_slowest_logger_alone() {
     let mut lab = Lab::new();
     let mut writer = lab.client("writer", 1);

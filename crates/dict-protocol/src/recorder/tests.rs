@@ -204,6 +204,30 @@ fn an_epoch_that_was_declared_and_never_came_is_under_a_gap() {
 }
 
 #[test]
+fn an_epoch_that_another_one_names_as_the_one_before_is_known_by_that() {
+    // 8 was written at a hub that knew of no 9, and lost; whoever wrote 10 was told of it there.
+    let (mut recorder, link) = recorder(&[(7, 3, true), (9, 4, true)]);
+    recorder.source(link, &source(1, 10, 8)).unwrap();
+    let before_9 = recorder.take_batch().unwrap();
+    assert_eq!((kinds(&before_9), before_9.streams[0].epoch), (vec![(gap(7, 3), 0)], 9));
+    // The hub says both that came before it: this one is held, and says nothing more.
+    recorder.source(link, &source(1, 10, 9)).unwrap();
+    assert!(recorder.take_batch().is_none());
+    recorder.update(link, &update(1, 1)).unwrap();
+    assert_eq!(kinds(&recorder.take_batch().unwrap()), [(EntryKind::Update, 1)]);
+
+    // Said the other way round it is the same, and once something of 10 is held it is over.
+    let (mut recorder, link) = self::recorder(&[(7, 3, true), (9, 4, true)]);
+    recorder.source(link, &source(1, 10, 9)).unwrap();
+    recorder.source(link, &source(1, 10, 8)).unwrap();
+    assert_eq!(kinds(&recorder.take_batch().unwrap()), [(gap(7, 3), 0)]);
+    recorder.update(link, &update(1, 1)).unwrap();
+    recorder.take_batch().unwrap();
+    recorder.source(link, &source(1, 10, 6)).unwrap();
+    assert!(recorder.take_batch().is_none());
+}
+
+#[test]
 fn an_older_epoch_is_late_and_its_end_is_never_taken_for_certain() {
     let (mut recorder, link) = recorder(&[(9, 4, false)]);
     recorder.source(link, &source(1, 9, 0)).unwrap();
