@@ -268,7 +268,7 @@ impl Hub {
             // A writer need not know who was before it, or knows of its own epochs alone.
             if passes_on {
                 previous = announce.previous.max(entry.last_live);
-                before = if entry.last_live < previous { entry.last_live } else { 0 };
+                before = announce.previous.min(entry.last_live);
             }
             entry.last_live = announce.epoch;
         }

@@ -116,7 +116,8 @@ pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) epoch: u64,
     pub(crate) previous: u64,
-    /// The live epoch before it in this run, where its writer knows of a higher one; 0: none.
+    /// The lower one of the epoch that its writer says was before it and the one that was live before it in this run;
+    /// `previous` is the higher one. 0: there is only one.
     pub(crate) before: u64,
     pub(crate) level: Level,
     /// The rest of an epoch that is over: for followers only.

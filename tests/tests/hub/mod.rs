@@ -112,6 +112,15 @@ fn a_logger_is_told_of_both_epochs_that_came_before_one() {
     let mut watcher = lab.client("watcher", 4);
     lab.subscribe(&watcher, 1, Mode::Latest, "");
     assert_eq!(lab.told(&mut watcher)[..2], [both[1], "Current 1"]);
+    // The other way round: the writer knows the lower one.
+    let announce = Announce { previous: 15, take_over: true, ..announcement("psu", 22, Level::Received) };
+    lab.send(&first, &Packet::Announce(announce));
+    assert_eq!(lab.told(&mut first), ["Error Replaced", "Announced Accepted highest 22"]);
+    let told = lab.told(&mut logger);
+    assert!(told.ends_with(&[
+        "Source psu epoch 22 after 15 online".to_owned(),
+        "Source psu epoch 22 after 21 online".to_owned()
+    ]));
 }
 
 #[test]

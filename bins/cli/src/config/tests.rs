@@ -39,7 +39,7 @@ fn what_is_wrong_with_toml_is_told_with_its_line() {
     for (text, told) in [
         (
             "quiet = true\nlisen = \"a\"",
-            "line 2: unknown key \"lisen\": known are listen, connect, timeline, rotate, keep, access, demo, quiet",
+            "line 2: unknown key \"lisen\": known are listen, connect, name, timeline, rotate, keep, access, demo, quiet",
         ),
         ("[logger]\nlisten = \"a\"", "line 1: unknown key \"logger\""),
         ("zeta = 1\nalpha = 1", "line 1: unknown key \"zeta\""),
@@ -67,7 +67,7 @@ fn what_is_wrong_with_toml_is_told_with_its_line() {
     let error = Config::parse(Path::new("hub.toml"), "timeline = \"a\"", Keys::SERVER).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, access, insecure, insecure-older, \
+        "hub.toml, line 1: unknown key \"timeline\": known are listen, connect, name, access, insecure, insecure-older, \
          limits"
     );
 }

@@ -1,5 +1,6 @@
 //! `dict-client bench latency`: from publishing to one's own subscription.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -110,10 +111,16 @@ fn at_rate<P: Publishing>(
     let interval = nanoseconds(interval);
     // Update 1 was before.
     let due = |sequence: u64| started + Duration::from_nanos(interval * (sequence - 2));
+    // Nobody takes in what is sent: the publisher is to end, too.
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let is_over = &over;
         let sending = scope.spawn(move || {
             for sequence in 2..messages + 2 {
-                sleep_until(due(sequence));
+                sleep_until(due(sequence), is_over);
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
                 publishing.send()?;
             }
             anyhow::Ok(publishing)
@@ -122,11 +129,12 @@ fn at_rate<P: Publishing>(
         let mut at = 1;
         let mut came = Instant::now();
         while at < messages + 1 {
-            let arrived = arriving.receive()?;
+            let arrived = arriving.receive().inspect_err(|_| over.store(true, Ordering::Relaxed))?;
             let now = Instant::now();
             if arrived > at {
                 came = now;
             } else if now > due(at + 1).max(came) + PATIENCE {
+                over.store(true, Ordering::Relaxed);
                 break;
             }
             for sequence in at + 1..=arrived {
@@ -151,12 +159,16 @@ fn wait_for(sequence: u64, arriving: &mut impl Arriving) -> Result<()> {
     Ok(())
 }
 
-fn sleep_until(due: Instant) {
-    let wait = due.saturating_duration_since(Instant::now());
-    if wait > OVERSLEPT {
-        thread::sleep(wait - OVERSLEPT);
+/// Waits for a time, or less if all is over.
+fn sleep_until(due: Instant, over: &AtomicBool) {
+    loop {
+        let wait = due.saturating_duration_since(Instant::now());
+        if wait <= OVERSLEPT || over.load(Ordering::Relaxed) {
+            break;
+        }
+        thread::sleep((wait - OVERSLEPT).min(PATIENCE / 20));
     }
-    while Instant::now() < due {
+    while Instant::now() < due && !over.load(Ordering::Relaxed) {
         thread::yield_now();
     }
 }

@@ -177,10 +177,15 @@ impl Server {
             exposure::check(bound, listen.tls.is_some(), asks_credentials, settings.insecure)
         })?;
         let now = Clock::now();
-        let name = settings.name.unwrap_or_else(|| default_name(&addresses));
-        if let Err(error) = name::validate(&name, settings.limits.name) {
-            return Err(ServerError::Name { name, error });
-        }
+        let name = match settings.name {
+            Some(name) => {
+                match name::validate(&name, settings.limits.name.saturating_sub(OWN_SOURCE.len())) {
+                    Ok(()) => name,
+                    Err(error) => return Err(ServerError::Name { name, error }),
+                }
+            }
+            None => default_name(&addresses),
+        };
         let config =
             Config { name, run: first_run(now.time), product: settings.product, limits: settings.limits };
         let mut hub = Hub::new(config, now);
@@ -285,6 +290,9 @@ fn first_run(now: Time) -> u64 {
         start => start,
     }
 }
+
+/// What the name of a hub's own source has before the hub's: that is a name, too.
+const OWN_SOURCE: &str = "$hub/";
 
 fn default_name(addresses: &[SocketAddr]) -> String {
     let host = gethostname::gethostname().to_string_lossy().into_owned();

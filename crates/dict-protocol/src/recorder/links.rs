@@ -53,6 +53,8 @@ pub(super) struct Refused {
     pub(super) name: String,
     pub(super) epoch: u64,
     pub(super) previous: u64,
+    /// Another one that its hub said was before it; 0: none.
+    pub(super) also: u64,
     pub(super) online: bool,
     pub(super) replay: bool,
 }
@@ -76,6 +78,7 @@ impl Recorder {
         let (online, acknowledge, standing) = (declared.online, false, Standing::Taken);
         this.declared.insert(declared.id, Declaration { epoch, online, acknowledge, standing });
         this.due.push_back(Due::Resume(declared.id));
+        self.note_previous(link, epoch, declared.also);
         self.note_previous(link, epoch, declared.previous);
         if self.sources.is_passed(epoch) {
             self.store_passed(link, epoch);

@@ -193,12 +193,14 @@ impl Recorder {
             return self.presence(link, source);
         }
         let this = &mut self.links[link.0];
-        this.refused.retain(|refused| refused.id != source.id);
+        let refused = this.refused.iter().position(|refused| refused.id == source.id);
+        let said = refused.map_or(source.previous, |place| this.refused.remove(place).previous);
         let prefix = if source.name.starts_with('$') { "" } else { &this.prefix };
         let name = [prefix, source.name].concat();
         let &Source { id, epoch, online, replay, .. } = source;
         let previous = self.previous(link, source, &name);
-        let declared = Refused { id, name, epoch, previous, online, replay };
+        let also = if said == previous { 0 } else { said };
+        let declared = Refused { id, name, epoch, previous, also, online, replay };
         if let Some(taken) = self.taken(&declared.name, link) {
             if !is_over(source) {
                 self.links[link.0].refuse(declared);
@@ -219,7 +221,7 @@ impl Recorder {
         let (epoch, counted) = (known.epoch, was_online && known.standing != Standing::Refused);
         let previous = self.previous(link, source, self.sources.name(epoch));
         self.sources.declare(epoch, link, source.id, previous);
-        self.note_previous(link, epoch, previous);
+        self.note_previous(link, epoch, source.previous);
         if counted && !source.online {
             self.sources.went_offline(epoch, link);
             self.admit_refused();
