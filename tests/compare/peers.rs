@@ -54,8 +54,12 @@ impl Peer {
             Self::Nats => "nothing else",
             Self::JetStream => "-js, one stream with storage file",
             Self::Redis => "--save '' --client-output-buffer-limit 'pubsub 0 0 0'",
-            Self::RedisAlways => "--save '' --appendonly yes --appendfsync always",
-            Self::RedisEverysec => "--save '' --appendonly yes --appendfsync everysec",
+            Self::RedisAlways => {
+                "--save '' --appendonly yes --appendfsync always --auto-aof-rewrite-percentage 0"
+            }
+            Self::RedisEverysec => {
+                "--save '' --appendonly yes --appendfsync everysec --auto-aof-rewrite-percentage 0"
+            }
             Self::Mosquitto => "max_queued_messages 0, set_tcp_nodelay true, QoS 0",
         }
     }
@@ -118,6 +122,8 @@ impl Peer {
     }
 }
 
+/// Without what would be done besides the work: snapshots, and writing its file anew when that has doubled.
 fn redis<'c>(command: &'c mut Command, port: &str) -> &'c mut Command {
-    command.args(["--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", "."])
+    let alone = ["--save", "", "--auto-aof-rewrite-percentage", "0"];
+    command.args(["--port", port, "--bind", "127.0.0.1", "--dir", "."]).args(alone)
 }

@@ -90,7 +90,7 @@ pub(crate) fn rows(scale: &Scale) -> Vec<Row> {
 
 fn through(load: Load) -> impl Iterator<Item = Part> {
     Peer::SERVERS.into_iter().map(move |peer| {
-        // mosquitto carries a thirtieth of what the others do.
+        // It would take minutes.
         let load = if peer == Peer::Mosquitto {
             Load { messages: load.messages.div_ceil(10), ..load }
         } else {

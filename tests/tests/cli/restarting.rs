@@ -78,7 +78,7 @@ fn what_another_writer_lost_while_the_logger_was_away_is_under_a_gap() {
     let mut other = Running::start(other);
     let mut input = other.take_stdin();
     std::io::Write::write_all(&mut input, b"{\"a\": 2}\n").expect("it takes it");
-    while !succeed("dict-client", &["--hub", &address, "get", "psu"]).contains('2') {
+    while succeed("dict-client", &["--hub", &address, "get", "psu", "a"]) != "2\n" {
         std::thread::yield_now();
     }
     other.kill();
