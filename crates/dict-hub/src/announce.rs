@@ -269,6 +269,9 @@ impl Hub {
             if passes_on {
                 previous = announce.previous.max(entry.last_live);
                 before = announce.previous.min(entry.last_live);
+                if before == previous {
+                    before = 0;
+                }
             }
             entry.last_live = announce.epoch;
         }

@@ -236,7 +236,7 @@ impl Hub {
             follower.queued = false;
             if !std::mem::replace(&mut follower.introduced, true) {
                 let presence = source.presence();
-                if source.before > 0 && source.before < source.previous {
+                if source.before > 0 {
                     let previous = source.before;
                     self.peers.send(peer, &Packet::Source(SourcePacket { previous, ..presence }));
                 }

@@ -14,8 +14,8 @@ const LARGEST: i64 = 256 << 20;
 
 /// Measure what a hub carries
 ///
-/// Sources are called bench/RUN/NUMBER, with another RUN each time; they are ended and forgotten afterwards. Where a
-/// hub has rules, that takes the rights read and write on bench/.
+/// Sources are called bench/RUN/NUMBER, with another RUN each time; they are ended and forgotten afterwards,
+/// but stay at the hub, offline, after a run that failed or was interrupted. Where a hub has rules, that takes the rights read and write on bench/.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
     #[command(subcommand)]

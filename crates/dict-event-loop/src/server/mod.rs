@@ -178,12 +178,7 @@ impl Server {
         })?;
         let now = Clock::now();
         let name = match settings.name {
-            Some(name) => {
-                match name::validate(&name, settings.limits.name.saturating_sub(OWN_SOURCE.len())) {
-                    Ok(()) => name,
-                    Err(error) => return Err(ServerError::Name { name, error }),
-                }
-            }
+            Some(name) => check_name(name, &settings.limits)?,
             None => default_name(&addresses),
         };
         let config =
@@ -291,8 +286,13 @@ fn first_run(now: Time) -> u64 {
     }
 }
 
-/// What the name of a hub's own source has before the hub's: that is a name, too.
-const OWN_SOURCE: &str = "$hub/";
+/// The hub's own source is called by its name, with something before it, and is to have a name that can be.
+fn check_name(name: String, limits: &Limits) -> Result<String, ServerError> {
+    match name::validate(&name, limits.name.saturating_sub("$hub/".len())) {
+        Ok(()) => Ok(name),
+        Err(error) => Err(ServerError::Name { name, error }),
+    }
+}
 
 fn default_name(addresses: &[SocketAddr]) -> String {
     let host = gethostname::gethostname().to_string_lossy().into_owned();
