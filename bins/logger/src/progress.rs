@@ -1,5 +1,6 @@
 //! How far long work is, on a terminal.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,19 +9,30 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
+    /// What is shown, and from where on something new would be seen.
+    shown: Cell<(&'static str, u64)>,
 }
+
+/// The parts of a task of which each moves the bar.
+const STEPS: u64 = 1_000;
 
 impl Progress {
     /// A bar that shows nothing yet.
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar }
+        Self { bar, shown: Cell::new(("", 0)) }
     }
 
     /// It is at `task`, and so far with it; `total` 0: nobody knows how far that is.
     pub(crate) fn show(&self, task: &'static str, done: u64, total: u64) {
-        if self.bar.message() != task {
+        // It is called for each of millions of rows, and asking the bar takes longer than a tenth of a row.
+        let (shown, next) = self.shown.get();
+        if shown == task && done < next {
+            return;
+        }
+        self.shown.set((task, done + total / STEPS));
+        if shown != task {
             let form = if total == 0 { "{spinner} {msg}" } else { "{msg} {wide_bar} {percent:>3} %  {eta}" };
             let style = ProgressStyle::with_template(form).expect("both forms are right");
             self.bar.set_style(style);
