@@ -1,6 +1,7 @@
 //! Names for connections, and the table that finds them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Bits of a token that say where in the table its connection stands: 4 million connections at once.
 const SLOT_BITS: u32 = 22;
@@ -11,20 +12,21 @@ const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 /// No token is given twice: each holds a number that only rises, so an event or a command that comes too late names
 /// nobody instead of whoever has taken the place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(u64);
+pub struct Token(NonZeroU64);
 
 impl Token {
     fn new(serial: u64, slot: usize) -> Self {
-        Self(serial << SLOT_BITS | slot as u64)
+        Self(NonZeroU64::new(serial << SLOT_BITS | slot as u64).expect("numbers begin at 1"))
     }
 
-    fn slot(self) -> usize {
-        (self.0 & SLOT_MASK) as usize
+    /// Its place in the table.
+    pub(crate) fn slot(self) -> usize {
+        (self.0.get() & SLOT_MASK) as usize
     }
 
     /// The connection's number, counted from 1 as the event loop made them.
     pub const fn number(self) -> u64 {
-        self.0 >> SLOT_BITS
+        self.0.get() >> SLOT_BITS
     }
 }
 
@@ -79,7 +81,7 @@ impl From<mio::Token> for Key {
 }
 
 fn shortened(token: Token) -> usize {
-    token.0 as usize & usize::MAX >> 1
+    token.0.get() as usize & usize::MAX >> 1
 }
 
 /// A table of `T` by token, of which an entry costs its size and eight bytes.

@@ -103,7 +103,10 @@ impl Hub {
             if !same_client {
                 let text = format!(
                     "source {}: epoch {} was announced by two clients, {:?} and {:?}",
-                    announce.source, announce.epoch, source.writer_name, self.peers[from].name
+                    announce.source,
+                    announce.epoch,
+                    source.writer_name,
+                    self.peers[from].name()
                 );
                 self.alarm(now, text.clone());
                 return Err((Outcome::Equal, text));
@@ -218,7 +221,7 @@ impl Hub {
         self.answer_announce(from, announce, Outcome::Accepted, Some(id), "");
         self.present(id);
         if !announce.replay {
-            let (client, identity) = (self.peers[from].name.clone(), self.identity(from));
+            let (client, identity) = (Box::<str>::from(self.peers[from].name()), self.identity(from));
             let (client, identity) = (&*client, identity.as_deref());
             self.journal.event(now.time, Event::Online { source: announce.source, client, identity });
         }
@@ -235,7 +238,7 @@ impl Hub {
         announce: &Announce<'_>,
         id: SourceId,
     ) -> SourceId {
-        let (writer_name, identity) = (self.peers[from].name.clone(), self.identity(from));
+        let (writer_name, identity) = (Box::<str>::from(self.peers[from].name()), self.identity(from));
         if let Writer::Peer(old) = self.sources[id].writer {
             self.peers[old].writes.retain(|&written| written != id);
             if announce.replay && !self.sources[id].replay && old != from {
@@ -279,7 +282,7 @@ impl Hub {
         self.sources.add(Source {
             before,
             replay: announce.replay,
-            writer_name: peer.name.clone(),
+            writer_name: peer.name().into(),
             identity,
             ..Source::new(
                 id,
@@ -329,7 +332,7 @@ impl Hub {
         if highest > highest_after(entry.highest) {
             // Believed, it would keep every writer out for good.
             if !std::mem::replace(&mut entry.doubted, true) {
-                let logger = &self.peers[from].name;
+                let logger = self.peers[from].name();
                 self.alarm(
                     now,
                     format!("logger {logger:?} says that it holds epoch {highest} of {name}: not believed"),
@@ -413,7 +416,7 @@ impl Hub {
             self.refresh_held(&name);
         } else if !was_told {
             self.present(id);
-            let client = self.peers[peer].name.clone();
+            let client = Box::<str>::from(self.peers[peer].name());
             let identity = identity.as_deref();
             let offline = Event::Offline { source: &name, client: &client, identity, reason };
             self.journal.event(now.time, offline);
@@ -456,7 +459,7 @@ impl Hub {
 
     fn writer_address(&self, source: &Source) -> &str {
         match source.writer {
-            Writer::Peer(peer) => &self.peers[peer].address,
+            Writer::Peer(peer) => self.peers[peer].address(),
             Writer::Nobody | Writer::Hub => "this hub",
         }
     }

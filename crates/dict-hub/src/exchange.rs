@@ -155,7 +155,7 @@ impl Hub {
             self.refuse(from, ErrorCode::NoSuchPeer, about, fields.id.into(), &text);
             return Ok(());
         };
-        let sender = self.peers[from].name.clone();
+        let sender = Box::<str>::from(self.peers[from].name());
         let encoding = encoding_name(message.payload.encoding);
         self.journal.event(now.time, Event::Message { from: &sender, to: fields.to, encoding, value });
         self.frame.clear();
@@ -174,7 +174,7 @@ impl Hub {
     /// tell anybody anything.
     fn note_letter(&mut self, from: PeerIndex, to: PeerIndex, id: u32) {
         let sender = self.peers[from].id;
-        let letters = &mut self.peers[to].letters;
+        let letters = &mut self.peers[to].dealings().letters;
         if letters.len() >= LETTERS {
             letters.pop_front();
         }
@@ -185,10 +185,10 @@ impl Hub {
     pub(crate) fn message_refused(&mut self, from: PeerIndex, refuse: &Refuse<'_>) {
         let Some(sender) = self.peers.named(refuse.to) else { return };
         let letter = (self.peers[sender].id, refuse.id);
-        let letters = &mut self.peers[from].letters;
+        let letters = &mut self.peers[from].dealings().letters;
         let Some(place) = letters.iter().position(|&known| known == letter) else { return };
         letters.remove(place);
-        let text = format!("\"{}\" cannot take the message: {}", self.peers[from].name, tame(refuse.text));
+        let text = format!("\"{}\" cannot take the message: {}", self.peers[from].name(), tame(refuse.text));
         let error = Error {
             code: ErrorCode::NotTaken,
             about: Kind::Message as u8,
@@ -231,7 +231,7 @@ impl Hub {
         let addressed = match handle.handling {
             Handling::Off => {
                 self.exchange.unhandle(handle.action, from);
-                return self.peers[from].handles.retain(|action| &**action != handle.action);
+                return self.peers[from].dealings().handles.retain(|action| &**action != handle.action);
             }
             Handling::On => false,
             Handling::Addressed => true,
@@ -245,12 +245,12 @@ impl Hub {
                 if let Some((code, text)) = self.why_not_handled(from, handle.action) {
                     return self.refuse(from, code, Kind::Handle as u8, 0, &text);
                 }
-                self.peers[from].handles.push(handle.action.into());
+                self.peers[from].dealings().handles.push(handle.action.into());
             }
         }
         let first = self.exchange.handlers_of(handle.action).iter().find(|handler| !handler.addressed);
         if let (Some(first), false) = (first, addressed) {
-            let name = &self.peers[first.peer].name;
+            let name = self.peers[first.peer].name();
             let text = format!("action {:?} is answered by {name:?}, until that one leaves", handle.action);
             self.refuse(from, ErrorCode::HandlerTaken, Kind::Handle as u8, 0, &text);
         }
@@ -261,7 +261,7 @@ impl Hub {
     /// Why a connection may not handle one more action, if it may not.
     fn why_not_handled(&self, from: PeerIndex, action: &str) -> Option<(ErrorCode, String)> {
         let limits = &self.config.limits;
-        if self.peers[from].handles.len() >= limits.handlers || action.len() > limits.name {
+        if self.peers[from].handles() >= limits.handlers || action.len() > limits.name {
             let text = format!(
                 "a connection handles at most {} actions (limit handlers), of at most {} bytes each (limit name)",
                 limits.handlers, limits.name
@@ -307,8 +307,9 @@ impl Hub {
             payload: request.payload.into(),
         };
         self.set_timer(asked.deadline, Timer::Request(number));
-        self.peers[from].asked += 1;
-        self.peers[from].asked_bytes += asked.length();
+        let dealings = self.peers[from].dealings();
+        dealings.asked += 1;
+        dealings.asked_bytes += asked.length();
         self.exchange.asked.insert(number, asked);
         if fields.action.starts_with('$') {
             self.own_action(now, number);
@@ -322,14 +323,15 @@ impl Hub {
     fn why_not(&self, from: PeerIndex, request: &Request<'_>) -> Option<String> {
         let (limits, peer) = (&self.config.limits, &self.peers[from]);
         let (action, bytes) = (request.fields.action.len(), request.payload.bytes.len());
+        let (asked, asked_bytes) = peer.asked();
         if action > limits.name {
             Some(format!("an action of {action} bytes is over the limit of {} (limit name)", limits.name))
         } else if !peer.standing.permits(Right::Request, request.fields.action) {
             Some(peer.standing.lacks(Right::Request, format_args!("{:?}", request.fields.action)))
-        } else if peer.asked >= limits.requests {
+        } else if asked >= limits.requests {
             let limit = limits.requests;
             Some(format!("{limit} requests of this connection are not answered yet (limit requests)"))
-        } else if peer.asked > 0 && peer.asked_bytes + bytes > limits.request_bytes {
+        } else if asked > 0 && asked_bytes + bytes > limits.request_bytes {
             let limit = limits.request_bytes;
             Some(format!(
                 "requests of this connection that are not answered yet carry {limit} bytes at most (limit \
@@ -358,7 +360,7 @@ impl Hub {
         if let Some(asked) = self.exchange.asked.get_mut(&number) {
             asked.handler = Some(self.peers[handler].id);
         }
-        let asker = self.peers[from].name.clone();
+        let asker = Box::<str>::from(self.peers[from].name());
         let fields = RequestFields { id: number, from: &asker, ..*fields };
         self.deliver_packet(now, handler, &Packet::Request(Request { fields, payload: request.payload }));
     }
@@ -399,8 +401,9 @@ impl Hub {
     fn answer(&mut self, now: Now, number: u32, status: Status, value: Value, payload: Payload<'_>) {
         let Some(asked) = self.exchange.asked.remove(&number) else { return };
         let Some(asker) = self.peers.find(asked.asker) else { return };
-        self.peers[asker].asked -= 1;
-        self.peers[asker].asked_bytes -= asked.length();
+        let dealings = self.peers[asker].dealings();
+        dealings.asked -= 1;
+        dealings.asked_bytes -= asked.length();
         let (length, limit) = (payload.bytes.len(), payload_limit(&self.config.limits));
         if length > limit {
             let text = format!(
@@ -409,9 +412,11 @@ impl Hub {
             return self.reply_text(asker, asked.number, Status::Failed, &text);
         }
         let handler = asked.handler.and_then(|id| self.peers.find(id));
-        let to =
-            handler.map_or_else(|| self.config.name.clone().into(), |peer| self.peers[peer].name.clone());
-        let from = self.peers[asker].name.clone();
+        let to = handler.map_or_else(
+            || self.config.name.clone().into(),
+            |peer| Box::<str>::from(self.peers[peer].name()),
+        );
+        let from = Box::<str>::from(self.peers[asker].name());
         if !asked.action.starts_with('$') {
             self.journal.event(
                 now.time,
@@ -453,7 +458,7 @@ impl Hub {
     /// A connection is over: it listens, handles and asks no more.
     pub(crate) fn leave_exchange(&mut self, now: Now, peer: PeerIndex) {
         self.exchange.unlisten(peer);
-        for action in std::mem::take(&mut self.peers[peer].handles) {
+        for action in std::mem::take(&mut self.peers[peer].dealings().handles) {
             self.exchange.unhandle(&action, peer);
         }
         let id = self.peers[peer].id;

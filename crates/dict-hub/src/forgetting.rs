@@ -42,7 +42,7 @@ impl Hub {
     /// Whether a connection that was accepted stands for the same as before.
     fn stands(&self, peer: &Peer) -> bool {
         let access = self.access.as_ref();
-        match (&peer.local, &peer.standing) {
+        match (peer.local(), &peer.standing) {
             (Some(name), standing) => Standing::of_local(access, name) == *standing,
             (None, Standing::Nobody(_)) => false,
             (None, Standing::Unlimited) => access.is_none(),

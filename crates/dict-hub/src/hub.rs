@@ -17,7 +17,7 @@ use crate::access::{Access, Right, Standing};
 use crate::exchange::Exchange;
 use crate::journal::{Event, Journal};
 use crate::loggers::Loggers;
-use crate::peers::{Clock, ConnectionId, Due, PeerIndex, Peers};
+use crate::peers::{Clock, ConnectionId, Due, PeerIndex, Peers, Proof};
 use crate::sources::{SourceId, Sources};
 use crate::words::tame;
 
@@ -159,7 +159,7 @@ impl Hub {
     pub fn open_local(&mut self, now: Now, address: &str, identity: &str) -> ConnectionId {
         let id = self.open(now, address);
         if let Some(index) = self.peers.find(id) {
-            self.peers[index].local = Some(identity.into());
+            self.peers[index].prove(Proof::Local(identity.into()));
         }
         id
     }
@@ -167,7 +167,7 @@ impl Hub {
     /// A connection has shown a certificate that was verified, with these names in it. Says so before its greeting comes.
     pub fn certified(&mut self, id: ConnectionId, names: Vec<String>) {
         if let Some(index) = self.peers.find(id) {
-            self.peers[index].certified = names;
+            self.peers[index].prove(Proof::Certificate(names));
         }
     }
 
@@ -305,6 +305,7 @@ impl Hub {
             }
             self.peers[index].watches = watches;
         }
+        self.peers[index].rest();
     }
 
     /// Whether [`Hub::end_turn`] has work although nothing came in: after [`Hub::wrote`].
@@ -428,15 +429,14 @@ impl Hub {
         let logger = self.loggers.presence(&standing);
         self.peers[from].standing = standing;
         self.peers[from].logger = logger;
-        self.peers.name(from, wish);
+        self.peers.name(from, wish, &tame(hello.product));
         let limits = &self.config.limits;
         let wish = Duration::from_millis(hello.heartbeat.into()).max(LEAST_HEARTBEAT);
         let heartbeat = if hello.heartbeat == 0 { limits.heartbeat } else { wish.min(limits.heartbeat) };
         let peer = &mut self.peers[from];
         peer.client_id = hello.client_id;
-        peer.product = tame(hello.product).into();
         peer.connection.open(heartbeat);
-        let name = peer.name.clone();
+        let name = Box::<str>::from(peer.name());
         self.peers.send(
             from,
             &Packet::Welcome(Welcome {
@@ -454,8 +454,8 @@ impl Hub {
         self.watch_silence(from);
         let identity = self.identity(from);
         let peer = &self.peers[from];
-        let (client, address) = (peer.name.clone(), peer.address.clone());
-        let (identity, product) = (identity.as_deref(), &*peer.product);
+        let (client, address) = (Box::<str>::from(peer.name()), Box::<str>::from(peer.address()));
+        let (identity, product) = (identity.as_deref(), peer.product());
         let opened = Event::Opened { client: &client, identity, address: &address, product };
         self.journal.event(now.time, opened);
         self.notices.push_back(Notice::Opened { client, address });
@@ -465,9 +465,9 @@ impl Hub {
     /// As whom a connection acts that greets with these credentials.
     fn standing_of(&self, index: PeerIndex, credentials: &str) -> Result<Standing, String> {
         let (access, peer) = (self.access.as_ref(), &self.peers[index]);
-        match &peer.local {
+        match peer.local() {
             Some(name) => Ok(Standing::of_local(access, name)),
-            None => Standing::of_client(access, credentials, &peer.certified),
+            None => Standing::of_client(access, credentials, peer.certified()),
         }
     }
 
@@ -475,7 +475,7 @@ impl Hub {
     pub(crate) fn identity(&self, index: PeerIndex) -> Option<Arc<str>> {
         self.access.as_ref()?;
         let peer = &self.peers[index];
-        peer.standing.name().or(peer.local.as_ref()).cloned()
+        peer.standing.name().or(peer.local()).cloned()
     }
 
     fn ping(&mut self, now: Now, from: PeerIndex, ping: Ping) {
@@ -487,7 +487,7 @@ impl Hub {
             // The timeline needs no row for each heartbeat: only for what says something new, and that not all the time.
             if peer.clock.is_none_or(|told| clock.is_news_after(told)) {
                 peer.clock = Some(clock);
-                let event = Event::Clock { client: &peer.name, offset: ping.offset, uncertainty };
+                let event = Event::Clock { client: peer.name(), offset: ping.offset, uncertainty };
                 self.journal.event(now.time, event);
             }
         }
@@ -525,7 +525,7 @@ impl Hub {
         }
         // These may be the peer's words: all its sources share what is kept of them.
         let reason: Arc<str> = tame(reason).into();
-        let (client, address) = (peer.name.clone(), peer.address.clone());
+        let (client, address) = (Box::<str>::from(peer.name()), Box::<str>::from(peer.address()));
         let was_logger = peer.is_logger();
         peer.subscriptions.clear();
         peer.due.clear();
@@ -552,12 +552,14 @@ impl Hub {
         self.notices.push_back(Notice::Closed { client, address, reason: (*reason).to_owned(), failed });
     }
 
+    /// Sees to it that a timer runs out when silence has lasted too long, or before that.
     fn watch_silence(&mut self, index: PeerIndex) {
         let peer = &mut self.peers[index];
-        peer.alarm = peer.connection.deadline();
-        let id = peer.id;
-        if let Some(at) = peer.alarm {
-            self.set_timer(at, Timer::Silence(id));
+        let Some(deadline) = peer.connection.deadline() else { return };
+        if peer.alarm.is_none_or(|alarm| alarm > deadline) {
+            peer.alarm = Some(deadline);
+            let id = peer.id;
+            self.set_timer(deadline, Timer::Silence(id));
         }
     }
 
@@ -587,6 +589,7 @@ impl Hub {
         if peer.alarm != Some(at) || peer.connection.phase() == Phase::Ended {
             return;
         }
+        peer.alarm = None;
         peer.decoder.release();
         peer.connection.output.release();
         match peer.connection.check(now.instant) {

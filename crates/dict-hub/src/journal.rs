@@ -14,6 +14,7 @@
 //! What loggers have not committed is kept in a bounded spool; what falls out of it is a gap, as everywhere.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use dict_protocol::change::{Patch, PatchBuilder};
@@ -190,10 +191,9 @@ fn leave_largest_out(details: &mut Value, depth: usize) {
 
 #[derive(Debug)]
 struct Entry {
-    sequence: u64,
     time: Time,
-    end: bool,
-    patch: Vec<u8>,
+    /// Where its patch begins, in all the bytes of this run.
+    at: u64,
 }
 
 /// The spool of the hub's own source.
@@ -201,7 +201,10 @@ struct Entry {
 pub(crate) struct Journal {
     pub(crate) source: SourceId,
     entries: VecDeque<Entry>,
-    bytes: usize,
+    /// Their patches, one after the other: an entry that had its own piece of memory would take twice as much.
+    patches: VecDeque<u8>,
+    /// How many bytes of patches are not kept any more.
+    removed: u64,
     sequence: u64,
     /// The last one that was brought to subscribers.
     passed_on: u64,
@@ -226,7 +229,8 @@ impl Journal {
         Self {
             source: 0,
             entries: VecDeque::new(),
-            bytes: 0,
+            patches: VecDeque::new(),
+            removed: 0,
             sequence: 0,
             passed_on: 0,
             logged: 0,
@@ -266,7 +270,7 @@ impl Journal {
             self.held.retain(|&other, _| other == kind);
             patch = alone;
         }
-        self.push(time, patch, false);
+        self.push(time, patch);
     }
 
     /// The most that an event takes, with what removes the others.
@@ -287,24 +291,24 @@ impl Journal {
     /// The last event there will be: nothing of this run is missing after it.
     pub(crate) fn end(&mut self, time: Time) {
         // Nothing removed, nothing set.
-        self.push(time, vec![0x90, 0x80], true);
+        self.push(time, vec![0x90, 0x80]);
         self.ended = true;
     }
 
-    fn push(&mut self, time: Time, patch: Vec<u8>, end: bool) {
+    fn push(&mut self, time: Time, patch: Vec<u8>) {
         if self.ended {
             return;
         }
         self.sequence += 1;
-        self.bytes += patch.len();
-        self.entries.push_back(Entry { sequence: self.sequence, time, end, patch });
-        while self.entries.len() > Self::EVENTS || (self.bytes > self.limits.spool && self.entries.len() > 1)
+        self.entries.push_back(Entry { time, at: self.removed + self.patches.len() as u64 });
+        self.patches.extend(patch);
+        while self.entries.len() > Self::EVENTS
+            || (self.patches.len() > self.limits.spool && self.entries.len() > 1)
         {
-            let oldest = self.entries.pop_front().expect("there are more than one");
-            self.bytes -= oldest.patch.len();
+            self.remove_oldest();
         }
         // A note that is kept no more gets no answer but its deadline's.
-        let first = self.entries.front().map_or(self.sequence, |entry| entry.sequence);
+        let first = self.first();
         while self.notes.front().is_some_and(|&(noted, _)| noted < first) {
             self.notes.pop_front();
         }
@@ -313,27 +317,34 @@ impl Journal {
     /// Every logger has all up to `sequence`.
     fn release(&mut self, sequence: u64) {
         self.logged = sequence;
-        while self.entries.front().is_some_and(|entry| entry.sequence <= sequence) {
-            let oldest = self.entries.pop_front().expect("it was just looked at");
-            self.bytes -= oldest.patch.len();
-        }
+        while self.first() <= sequence && self.remove_oldest() {}
     }
 
-    fn entry(&self, sequence: u64) -> Option<&Entry> {
-        let first = self.entries.front()?.sequence;
-        self.entries.get(usize::try_from(sequence.checked_sub(first)?).ok()?)
+    /// Returns whether there was one.
+    fn remove_oldest(&mut self) -> bool {
+        let Some(oldest) = self.entries.pop_front() else { return false };
+        let bytes = self.bytes_from(oldest.at, self.entries.front());
+        self.removed += bytes.len() as u64;
+        self.patches.drain(bytes);
+        true
     }
 
-    fn update<'a>(&self, entry: &'a Entry, replayed: bool) -> Update<'a> {
-        Update {
-            source: self.source,
-            sequence: entry.sequence,
-            stamp: Stamp { hub_time: entry.time, writer_time: entry.time, offset: 0, uncertainty: Some(0) },
-            end: entry.end,
-            end_of_slice: false,
-            replayed,
-            patch: &entry.patch,
-        }
+    /// The sequence of the first event that is kept, or else of the next one.
+    fn first(&self) -> u64 {
+        self.sequence + 1 - self.entries.len() as u64
+    }
+
+    /// Where the patch stands that begins there and is followed by that of `next`.
+    fn bytes_from(&self, at: u64, next: Option<&Entry>) -> Range<usize> {
+        let place = |at: u64| (at - self.removed) as usize;
+        place(at)..next.map_or(self.patches.len(), |next| place(next.at))
+    }
+
+    /// When an event that is kept was, and where its patch stands.
+    fn entry(&self, sequence: u64) -> Option<(Time, Range<usize>)> {
+        let place = usize::try_from(sequence.checked_sub(self.first())?).ok()?;
+        let entry = self.entries.get(place)?;
+        Some((entry.time, self.bytes_from(entry.at, self.entries.get(place + 1))))
     }
 }
 
@@ -360,17 +371,25 @@ impl Hub {
     }
 
     fn pass_event_on(&mut self, now: Now, sequence: u64, replayed: bool) {
+        let Some((time, bytes)) = self.journal.entry(sequence) else { return };
         // It is taken out while the hub works with it.
-        let Some(entry) = self.journal.entry(sequence) else { return };
-        let patch_bytes = entry.patch.clone();
-        let update = Update { patch: &patch_bytes, ..self.journal.update(entry, replayed) };
-        let Ok(patch) = Patch::parse(&patch_bytes, self.config.limits.depth) else { return };
+        let bytes: Vec<u8> = self.journal.patches.range(bytes).copied().collect();
+        let Ok(patch) = Patch::parse(&bytes, self.config.limits.depth) else { return };
+        let update = Update {
+            source: self.journal.source,
+            sequence,
+            stamp: Stamp { hub_time: time, writer_time: time, offset: 0, uncertainty: Some(0) },
+            end: self.journal.ended && sequence == self.journal.sequence,
+            end_of_slice: false,
+            replayed,
+            patch: &bytes,
+        };
         self.pass_on(now, &update, &patch);
     }
 
     /// Sends a follower of the hub's own source on from where it stands.
     pub(crate) fn replay_journal(&mut self, now: Now, after: u64) {
-        let first = self.journal.entries.front().map_or(self.journal.sequence + 1, |entry| entry.sequence);
+        let first = self.journal.first();
         let mut next = after + 1;
         if next < first {
             let reason =
@@ -398,8 +417,8 @@ impl Hub {
         }
         let mut bytes = 0;
         for count in 0.. {
-            let Some(entry) = self.journal.entry(next) else { break };
-            bytes += entry.patch.len();
+            let Some((_, patch)) = self.journal.entry(next) else { break };
+            bytes += patch.len();
             if count > 0
                 && (count >= self.config.limits.slice_updates || bytes > self.config.limits.slice as usize)
             {

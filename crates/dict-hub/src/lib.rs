@@ -49,6 +49,7 @@ mod following;
 mod forgetting;
 mod hub;
 mod journal;
+mod labels;
 mod loggers;
 mod own_actions;
 mod peers;

@@ -55,7 +55,7 @@ impl Hub {
                 if self.sources[self.journal.source].followers.is_empty() {
                     return self.answer_text(now, number, Status::Failed, "there is no logger to note it");
                 }
-                let from = self.peers[asker].name.clone();
+                let from = Box::<str>::from(self.peers[asker].name());
                 self.journal.event(now.time, Event::Note { from: &from, text });
                 let sequence = self.journal.sequence();
                 self.journal.notes.push_back((sequence, number));
@@ -130,9 +130,9 @@ fn describe_source(source: &Source) -> Value {
 fn describe_client(peer: &Peer, identity: Option<Arc<str>>) -> Value {
     let identity = identity.map(|identity| ("identity".to_owned(), Value::from(&*identity)));
     let known: [(&str, Value); 7] = [
-        ("name", (&*peer.name).into()),
-        ("address", (&*peer.address).into()),
-        ("product", (&*peer.product).into()),
+        ("name", peer.name().into()),
+        ("address", peer.address().into()),
+        ("product", peer.product().into()),
         ("since", peer.since.as_nanos().into()),
         ("writes", (peer.writes.len() as u64).into()),
         ("subscriptions", (peer.subscriptions.len() as u64).into()),

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use dict_protocol::limits::Limits;
 use dict_protocol::packet::{LoggerPresence, Mode, Packet};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::time::{Instant, Now, Time};
+use hashbrown::HashTable;
 
 use crate::access::Standing;
+use crate::labels::Labels;
 use crate::sources::SourceId;
 
 /// A connection of this hub. Never used again for another one.
@@ -24,6 +27,11 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
+    /// Its place among the connections that there are: small numbers, each given again when its connection is over.
+    pub const fn place(self) -> usize {
+        self.index as usize
+    }
+
     /// Whether a connection was opened after another one.
     pub(crate) const fn is_after(self, other: Self) -> bool {
         // Serial numbers begin again from 0 some day.
@@ -61,6 +69,28 @@ pub(crate) enum Due {
     Forgotten(Arc<[u8]>),
 }
 
+/// What a connection has in hand with others: few connections ever have any of it.
+#[derive(Debug, Default)]
+pub(crate) struct Dealings {
+    /// The messages that it was sent last, by whom and under which number: it may refuse each once.
+    pub(crate) letters: VecDeque<(ConnectionId, u32)>,
+    /// The actions that it answers.
+    pub(crate) handles: Vec<Box<str>>,
+    /// Requests that it asked and that are not answered.
+    pub(crate) asked: usize,
+    /// The bytes that those carry.
+    pub(crate) asked_bytes: usize,
+}
+
+/// Who a connection is, besides the token that it may send: few have any.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// It is a local stream, and need not prove that it is this one.
+    Local(Arc<str>),
+    /// The names in the certificate that it showed.
+    Certificate(Vec<String>),
+}
+
 /// What a client said of its clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -93,22 +123,14 @@ pub(crate) struct Peer {
     pub(crate) alarm: Option<Instant>,
     /// It is in the list of those that have something to write or to end.
     ready: bool,
-    /// Where it comes from, for people.
-    pub(crate) address: Box<str>,
+    labels: Labels,
     pub(crate) since: Time,
     pub(crate) client_id: [u8; 16],
-    pub(crate) name: Box<str>,
-    pub(crate) product: Box<str>,
-    /// A local stream's identity: it need not prove it.
-    pub(crate) local: Option<Arc<str>>,
-    /// The names in the certificate that it showed.
-    pub(crate) certified: Vec<String>,
+    proof: Option<Box<Proof>>,
     /// As whom it acts, once it was accepted.
     pub(crate) standing: Standing,
     /// What it was told of loggers.
     pub(crate) logger: LoggerPresence,
-    /// The messages that it was sent last, by whom and under which number: it may refuse each once.
-    pub(crate) letters: VecDeque<(ConnectionId, u32)>,
     /// The hub's clock less the client's, nanoseconds, and how far that may be off.
     pub(crate) offset: i64,
     pub(crate) uncertainty: Option<u64>,
@@ -124,13 +146,9 @@ pub(crate) struct Peer {
     pub(crate) reserved: usize,
     /// It is behind with a source and waits for room.
     pub(crate) waits_for_room: bool,
-    pub(crate) handles: Vec<Box<str>>,
+    dealings: Option<Box<Dealings>>,
     /// It was taken out of everything: only its output is left.
     pub(crate) detached: bool,
-    /// Requests that it asked and that are not answered.
-    pub(crate) asked: usize,
-    /// The bytes that those carry.
-    pub(crate) asked_bytes: usize,
 }
 
 impl Peer {
@@ -141,6 +159,67 @@ impl Peer {
 
     pub(crate) fn is_open(&self) -> bool {
         self.connection.phase() == Phase::Open
+    }
+
+    /// What it is called; nothing before it has greeted.
+    pub(crate) fn name(&self) -> &str {
+        self.labels.name()
+    }
+
+    /// Where it comes from, for people.
+    pub(crate) fn address(&self) -> &str {
+        self.labels.address()
+    }
+
+    /// What program it is.
+    pub(crate) fn product(&self) -> &str {
+        self.labels.product()
+    }
+
+    pub(crate) fn prove(&mut self, proof: Proof) {
+        self.proof = Some(Box::new(proof));
+    }
+
+    /// A local stream's identity.
+    pub(crate) fn local(&self) -> Option<&Arc<str>> {
+        match self.proof.as_deref() {
+            Some(Proof::Local(identity)) => Some(identity),
+            Some(Proof::Certificate(_)) | None => None,
+        }
+    }
+
+    /// The names that its certificate proves to be its own.
+    pub(crate) fn certified(&self) -> &[String] {
+        match self.proof.as_deref() {
+            Some(Proof::Certificate(names)) => names,
+            Some(Proof::Local(_)) | None => &[],
+        }
+    }
+
+    /// What it has in hand with others, to change it.
+    pub(crate) fn dealings(&mut self) -> &mut Dealings {
+        self.dealings.get_or_insert_default()
+    }
+
+    /// How many requests it waits for, and their bytes.
+    pub(crate) fn asked(&self) -> (usize, usize) {
+        self.dealings.as_ref().map_or((0, 0), |dealings| (dealings.asked, dealings.asked_bytes))
+    }
+
+    /// How many actions it answers.
+    pub(crate) fn handles(&self) -> usize {
+        self.dealings.as_ref().map_or(0, |dealings| dealings.handles.len())
+    }
+
+    /// Gives up buffers that are empty, if it neither writes nor watches anything: then it may be idle for days. What goes
+    /// to others comes again, and finds its buffer.
+    pub(crate) fn rest(&mut self) {
+        if self.writes.is_empty() && self.watches.is_empty() {
+            self.connection.output.release();
+            if self.due.is_empty() {
+                self.due = VecDeque::new();
+            }
+        }
     }
 
     /// Whether a slice of `bytes` more could be queued for it.
@@ -157,7 +236,9 @@ pub(crate) struct Peers {
     serial: u32,
     /// Those that have something to write, or are to be closed.
     ready: Vec<ConnectionId>,
-    names: HashMap<Box<str>, PeerIndex>,
+    /// Those that have a name, by it.
+    names: HashTable<PeerIndex>,
+    hasher: RandomState,
     /// How many come from each address.
     addresses: HashMap<IpAddr, usize>,
 }
@@ -182,16 +263,12 @@ impl Peers {
             decoder: Decoder::new(limits.greeting_body),
             alarm: None,
             ready: false,
-            address: address.into(),
+            labels: Labels::new(address),
             since: now.time,
             client_id: [0; 16],
-            name: "".into(),
-            product: "".into(),
-            local: None,
-            certified: Vec::new(),
+            proof: None,
             standing: Standing::default(),
             logger: LoggerPresence::Never,
-            letters: VecDeque::new(),
             offset: 0,
             uncertainty: None,
             clock: None,
@@ -201,10 +278,8 @@ impl Peers {
             due: VecDeque::new(),
             reserved: 0,
             waits_for_room: false,
-            handles: Vec::new(),
+            dealings: None,
             detached: false,
-            asked: 0,
-            asked_bytes: 0,
         }));
         index
     }
@@ -212,7 +287,7 @@ impl Peers {
     pub(crate) fn remove(&mut self, index: PeerIndex) {
         let Some(peer) = self.slots[index as usize].take() else { return };
         self.free.push(index);
-        if let Some(ip) = ip(&peer.address)
+        if let Some(ip) = ip(peer.address())
             && let Some(count) = self.addresses.get_mut(&ip)
         {
             *count -= 1;
@@ -224,7 +299,7 @@ impl Peers {
 
     /// How many connections there are from where this one comes; none of what comes over no network.
     pub(crate) fn count_like(&self, index: PeerIndex) -> usize {
-        ip(&self[index].address).and_then(|ip| self.addresses.get(&ip)).copied().unwrap_or(0)
+        ip(self[index].address()).and_then(|ip| self.addresses.get(&ip)).copied().unwrap_or(0)
     }
 
     /// Where a connection stands, if it still does.
@@ -234,26 +309,31 @@ impl Peers {
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<PeerIndex> {
-        self.names.get(name).copied()
+        self.names.find(self.hasher.hash_one(name), |&index| self[index].name() == name).copied()
     }
 
-    /// Gives a connection its name: the one it wishes, or with `#2`, `#3` ... where that is taken.
-    pub(crate) fn name(&mut self, index: PeerIndex, wish: &str) {
+    /// A connection has greeted. Gives it its name: the one it wishes, or with `#2`, `#3` ... where that is taken.
+    pub(crate) fn name(&mut self, index: PeerIndex, wish: &str, product: &str) {
         let mut name = wish.to_owned();
         let mut number = 1;
-        while self.names.contains_key(name.as_str()) {
+        while self.named(&name).is_some() {
             number += 1;
             name = format!("{wish}#{number}");
         }
-        self[index].name = name.as_str().into();
-        self.names.insert(name.into(), index);
+        self[index].labels.greeted(&name, product);
+        let Self { slots, names, hasher, .. } = self;
+        let hash = |&index: &PeerIndex| {
+            let peer = slots[index as usize].as_ref().expect("names of what is gone are forgotten");
+            hasher.hash_one(peer.name())
+        };
+        names.insert_unique(hash(&index), index, hash);
     }
 
     /// Frees the name of a connection that is over.
     pub(crate) fn forget_name(&mut self, index: PeerIndex) {
-        let name = &self.slots[index as usize].as_ref().expect("it is still there").name;
-        if self.names.get(name) == Some(&index) {
-            self.names.remove(name);
+        let hash = self.hasher.hash_one(self[index].name());
+        if let Ok(entry) = self.names.find_entry(hash, |&other| other == index) {
+            entry.remove();
         }
     }
 
@@ -310,5 +390,15 @@ impl std::ops::Index<PeerIndex> for Peers {
 impl std::ops::IndexMut<PeerIndex> for Peers {
     fn index_mut(&mut self, index: PeerIndex) -> &mut Peer {
         self.slots[index as usize].as_mut().expect("a peer index is kept only while the connection is there")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Peer>() <= 392, "{} bytes", size_of::<Peer>());
     }
 }

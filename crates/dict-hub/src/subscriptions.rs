@@ -53,7 +53,12 @@ impl Hub {
             _ => self.sources.matching(&pattern),
         };
         let (mode, interval) = (subscribe.mode, subscribe.interval);
-        self.peers[from].subscriptions.push(Subscription { id: subscribe.id, mode, pattern, interval });
+        let subscriptions = &mut self.peers[from].subscriptions;
+        if subscriptions.is_empty() {
+            // Most connections have one, and a list begins with room for four.
+            subscriptions.reserve_exact(1);
+        }
+        subscriptions.push(Subscription { id: subscribe.id, mode, pattern, interval });
         if mode == Mode::Messages {
             self.exchange.listen(from);
         }

@@ -32,7 +32,7 @@ impl Node {
         self.hub.end_turn(now);
         let mut moved = false;
         while let Some(id) = self.hub.poll_ready() {
-            if let Some(&token) = self.sockets.get(&id) {
+            if let Some(&token) = self.sockets.get(id) {
                 io.write(token);
                 if self.hub.is_ended(id) {
                     io.close(token, Close::Drain);
@@ -125,8 +125,8 @@ impl Node {
         if std::mem::replace(&mut guest.takes_input, takes) == takes {
             return;
         }
-        for (&token, owner) in &self.owners {
-            if matches!(owner, Owner::Party(other, _) if *other == place) {
+        for &(token, owner) in self.owners.iter() {
+            if matches!(owner, Owner::Party(other, _) if other == place) {
                 if takes {
                     io.resume_reading(token);
                 } else {

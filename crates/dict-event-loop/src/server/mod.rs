@@ -16,6 +16,7 @@ mod exchange;
 mod exposure;
 mod node;
 mod party;
+mod places;
 mod stage;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use dict_protocol::time::{Instant, Now};
 
 use super::NewAccess;
 use super::party::{Manner, Origin, Party, StreamId};
+use super::places::Places;
 use super::stage::Stage;
 use super::wishes::{Joining, Reaching};
 use crate::application::{Application, Close, Closed, LinkId, ListenerId, Retry, Via};
@@ -51,8 +52,8 @@ pub(super) struct Guest {
 /// The files that say what is done with it: `exchange` moves bytes, `wishes` makes streams, `stage` ends it all.
 pub(super) struct Node {
     pub(super) hub: Hub,
-    pub(super) owners: HashMap<Token, Owner>,
-    pub(super) sockets: HashMap<ConnectionId, Token>,
+    pub(super) owners: Places<Token, Owner>,
+    pub(super) sockets: Places<ConnectionId, Token>,
     /// The parties' ends of the hub's local connections.
     pub(super) locals: HashMap<ConnectionId, (usize, StreamId)>,
     pub(super) ways: HashMap<StreamId, Way>,
@@ -76,8 +77,8 @@ impl Node {
     pub(super) fn new(hub: Hub, stop: Arc<AtomicBool>, access: NewAccess) -> Self {
         Self {
             hub,
-            owners: HashMap::new(),
-            sockets: HashMap::new(),
+            owners: Places::new(),
+            sockets: Places::new(),
             locals: HashMap::new(),
             ways: HashMap::new(),
             links: HashMap::new(),
@@ -185,13 +186,13 @@ impl Application for Node {
     }
 
     fn secured(&mut self, _: &mut Io<'_>, token: Token, peer: PeerCertificate) {
-        if let Some(&Owner::Hub(id)) = self.owners.get(&token) {
+        if let Some(&Owner::Hub(id)) = self.owners.get(token) {
             self.hub.certified(id, peer.names);
         }
     }
 
     fn received(&mut self, io: &mut Io<'_>, token: Token, bytes: &[u8]) {
-        match self.owners.get(&token) {
+        match self.owners.get(token) {
             Some(&Owner::Hub(id)) => self.hub.receive(io.now(), id, bytes),
             Some(&Owner::Party(guest, stream)) => {
                 self.guests[guest].party.received(io.now(), stream, bytes);
@@ -201,7 +202,7 @@ impl Application for Node {
     }
 
     fn input_ended(&mut self, io: &mut Io<'_>, token: Token) {
-        let how = match self.owners.get(&token) {
+        let how = match self.owners.get(token) {
             Some(&Owner::Party(guest, stream)) => self.guests[guest].party.input_ended(io.now(), stream),
             Some(Owner::Hub(_)) | None => Some(Close::Drain),
         };
@@ -211,7 +212,7 @@ impl Application for Node {
     }
 
     fn output(&mut self, token: Token) -> &[u8] {
-        match self.owners.get(&token) {
+        match self.owners.get(token) {
             Some(&Owner::Hub(id)) => self.hub.output(id),
             Some(&Owner::Party(guest, stream)) => self.guests[guest].party.output(stream),
             None => &[],
@@ -219,7 +220,7 @@ impl Application for Node {
     }
 
     fn written(&mut self, io: &mut Io<'_>, token: Token, length: usize) {
-        match self.owners.get(&token) {
+        match self.owners.get(token) {
             Some(&Owner::Hub(id)) => {
                 self.hub.wrote(id, length);
                 if self.hub.wants_turn() {
@@ -238,7 +239,7 @@ impl Application for Node {
     }
 
     fn acknowledged(&mut self, io: &mut Io<'_>, token: Token) {
-        if let Some(&Owner::Party(guest, stream)) = self.owners.get(&token) {
+        if let Some(&Owner::Party(guest, stream)) = self.owners.get(token) {
             self.guests[guest].party.acknowledged(io.now(), stream);
         }
     }
@@ -249,9 +250,9 @@ impl Application for Node {
             Closed::Failed(error) => error.to_string(),
             Closed::Asked { .. } => "closed".to_owned(),
         };
-        match self.owners.remove(&token) {
+        match self.owners.remove(token) {
             Some(Owner::Hub(id)) => {
-                self.sockets.remove(&id);
+                self.sockets.remove(id);
                 self.hub.closed(io.now(), id, &reason);
             }
             Some(Owner::Party(guest, stream)) => {

@@ -46,8 +46,8 @@ impl Node {
             io.stop_listening(listener);
         }
         // Writers keep what is not acknowledged; acknowledgements of what came in still come and go out.
-        for (&token, owner) in &self.owners {
-            if matches!(owner, Owner::Hub(id) if !self.hub.is_logger(*id)) {
+        for &(token, owner) in self.owners.iter() {
+            if matches!(owner, Owner::Hub(id) if !self.hub.is_logger(id)) {
                 io.pause_reading(token);
             }
         }
