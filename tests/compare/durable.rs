@@ -29,77 +29,104 @@ pub(crate) const IN_FLIGHT: u64 = 50_000;
 /// Updates that are written at once.
 const WRITTEN: u64 = 100;
 
-/// What both threads of a run look at.
+/// What all threads of a run look at.
 struct Run {
     peer: Peer,
     load: Durable,
-    /// All updates, once the last ones are about to be written; before that no end is known.
-    all: AtomicU64,
-    acknowledged: AtomicU64,
+    /// Updates that may be without acknowledgement on one connection.
+    in_flight: u64,
+    start: Instant,
     failed: AtomicBool,
 }
 
-/// Updates a second that a peer acknowledges, its files in `place`.
-pub(crate) fn peer(peer: Peer, load: Durable, place: &Path) -> Result<f64> {
+/// One connection of a run.
+struct Connection {
+    /// Its number: it writes other updates than the others.
+    number: u64,
+    connections: u64,
+    /// All its updates, once the last ones are about to be written; before that no end is known.
+    all: AtomicU64,
+    acknowledged: AtomicU64,
+}
+
+/// Updates a second that a peer acknowledges to so many connections together, its files in `place`.
+pub(crate) fn peer(peer: Peer, load: Durable, connections: u32, place: &Path) -> Result<f64> {
     let server = peer.start(place)?;
-    let mut socket = server.connect()?;
-    wire::greet(peer, &mut socket, "w")?;
-    if peer == Peer::JetStream {
-        make_stream(&mut socket)?;
+    let mut sockets = Vec::new();
+    for _ in 0..connections {
+        let mut socket = server.connect()?;
+        wire::greet(peer, &mut socket, "w")?;
+        sockets.push(socket);
     }
-    let answers = socket.try_clone().trying(|| "a second handle of a connection".to_owned())?;
-    let run = Run {
-        peer,
-        load,
-        all: AtomicU64::new(u64::MAX),
-        acknowledged: AtomicU64::new(0),
-        failed: AtomicBool::new(false),
-    };
-    let start = Instant::now();
-    scope(|scope| {
-        let reader = scope.spawn(|| run.guard(|| run.read(answers)));
-        let written = run.guard(|| run.write(&mut socket, start));
-        join(reader).and(written)
+    if let (Peer::JetStream, Some(socket)) = (peer, sockets.first_mut()) {
+        make_stream(socket)?;
+    }
+    let in_flight = IN_FLIGHT / u64::from(connections);
+    let run = Run { peer, load, in_flight, start: Instant::now(), failed: AtomicBool::new(false) };
+    let of_each = scope(|scope| {
+        let run = &run;
+        let threads = (0..).zip(sockets).map(|(number, socket)| {
+            let connection = Connection {
+                number,
+                connections: connections.into(),
+                all: AtomicU64::new(u64::MAX),
+                acknowledged: AtomicU64::new(0),
+            };
+            scope.spawn(move || run.guard(|| run.connection(&connection, socket)))
+        });
+        let threads = threads.collect::<Vec<_>>();
+        threads.into_iter().map(join).collect::<Vec<_>>().into_iter().collect::<Result<Vec<_>>>()
     })?;
-    let (seconds, acknowledged) = (start.elapsed().as_secs_f64(), run.acknowledged.into_inner());
+    let (seconds, acknowledged) = (run.start.elapsed().as_secs_f64(), of_each.iter().sum());
     check_peer(peer, &server, load, acknowledged)?;
     Ok(acknowledged as f64 / seconds)
 }
 
 impl Run {
-    /// Has the other thread stop when a part fails.
-    fn guard(&self, part: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// Has the other threads stop when a part fails.
+    fn guard<T>(&self, part: impl FnOnce() -> Result<T>) -> Result<T> {
         part().inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
     }
 
-    fn read(&self, mut socket: TcpStream) -> Result<()> {
+    /// Writes on one connection until the time is over; returns how many updates were acknowledged: all.
+    fn connection(&self, connection: &Connection, mut socket: TcpStream) -> Result<u64> {
+        let answers = socket.try_clone().trying(|| "a second handle of a connection".to_owned())?;
+        scope(|scope| {
+            let reader = scope.spawn(|| self.guard(|| self.read(connection, answers)));
+            let written = self.guard(|| self.write(connection, &mut socket));
+            join(reader).and(written)
+        })?;
+        Ok(connection.acknowledged.load(Ordering::Relaxed))
+    }
+
+    fn read(&self, connection: &Connection, mut socket: TcpStream) -> Result<()> {
         let (mut buffer, mut answers) = (vec![0; 256 << 10], Answers::new(self.peer));
         let mut acknowledged = 0;
-        while acknowledged < self.all.load(Ordering::Relaxed) && !self.failed.load(Ordering::Relaxed) {
+        while acknowledged < connection.all.load(Ordering::Relaxed) && !self.failed.load(Ordering::Relaxed) {
             let count = wire::read(self.peer.name(), &mut socket, &mut buffer)?;
             acknowledged += answers.take(&buffer[..count])?;
-            self.acknowledged.store(acknowledged, Ordering::Relaxed);
+            connection.acknowledged.store(acknowledged, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    fn write(&self, socket: &mut TcpStream, start: Instant) -> Result<()> {
+    fn write(&self, connection: &Connection, socket: &mut TcpStream) -> Result<()> {
         let time = Duration::from_secs(self.load.seconds);
         let (mut bytes, mut sent) = (Vec::new(), 0);
         while !self.failed.load(Ordering::Relaxed) {
-            if sent + WRITTEN - self.acknowledged.load(Ordering::Relaxed) > IN_FLIGHT {
+            if sent + WRITTEN - connection.acknowledged.load(Ordering::Relaxed) > self.in_flight {
                 sleep(Duration::from_micros(100));
                 continue;
             }
             bytes.clear();
             for number in sent..sent + WRITTEN {
-                append(self.peer, self.load, number, &mut bytes);
+                append(self.peer, self.load, number * connection.connections + connection.number, &mut bytes);
             }
             sent += WRITTEN;
-            let is_last = start.elapsed() >= time;
+            let is_last = self.start.elapsed() >= time;
             if is_last {
                 // Said before they are written, so that the reader does not wait for what comes after them.
-                self.all.store(sent, Ordering::Relaxed);
+                connection.all.store(sent, Ordering::Relaxed);
             }
             wire::write(self.peer.name(), socket, &bytes)?;
             if is_last {
@@ -221,14 +248,16 @@ fn check_peer(peer: Peer, server: &Server, load: Durable, acknowledged: u64) -> 
 /// How long it may take until what is acknowledged is read by key.
 const READABLE: Duration = Duration::from_secs(2);
 
-/// That a timeline holds what was acknowledged, and gives what a source has by key without delay.
-pub(crate) fn check_timeline(path: &Path, acknowledged: f64) -> Result<()> {
+/// That a timeline holds what was acknowledged and no more, and gives what a source has by key without delay.
+pub(crate) fn check_timeline(path: &Path, load: Durable, acknowledged: f64) -> Result<()> {
     let told = |error: dict_timeline::Error| wrong("logger", format!("{}: {error}", path.display()));
     let reader = Reader::open(path).map_err(told)?;
     let info = reader.info().map_err(told)?;
     let held = info.rows.iter().find(|(kind, _)| *kind == Kind::Change).map_or(0, |(_, rows)| *rows);
-    if (held as f64) < acknowledged {
-        return Err(wrong("logger", format!("holds {held} changes of {acknowledged} that it acknowledged")));
+    // Each source began with an update that set all its keys, which is not counted as one of the load.
+    let expected = acknowledged + f64::from(load.sources) * f64::from(load.keys);
+    if held as f64 != expected {
+        return Err(wrong("logger", format!("holds {held} changes, and has acknowledged {expected}")));
     }
     let Some(source) = info.sources.iter().find(|source| source.source.starts_with("bench/")) else {
         return Err(wrong("logger", "holds no source of the benchmark"));

@@ -5,13 +5,18 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Instant;
 
 use crate::peers::Peer;
-use crate::server::connect;
+use crate::processors::Placement;
+use crate::server::{Server, connect};
 use crate::trouble::{Result, While, wrong};
 use crate::wire::{self, Check, DICTIONARY};
 
 /// The median round trip through a peer, microseconds.
-pub(crate) fn peer(peer: Peer, messages: u64) -> Result<f64> {
-    let server = peer.start(&std::env::temp_dir())?;
+pub(crate) fn peer(peer: Peer, messages: u64, placement: Placement) -> Result<f64> {
+    let server = placement.server(|| peer.start(&std::env::temp_dir()))?;
+    placement.load(|| through(peer, &server, messages))
+}
+
+fn through(peer: Peer, server: &Server, messages: u64) -> Result<f64> {
     let (publication, delivery) = wire::message(peer);
     let mut subscriber = server.connect()?;
     wire::subscribe(peer, &mut subscriber, "r", 'a')?;
@@ -25,7 +30,7 @@ pub(crate) fn peer(peer: Peer, messages: u64) -> Result<f64> {
 }
 
 /// The median round trip to a thread that sends back what it reads, microseconds: what no hub can beat.
-pub(crate) fn echo(messages: u64) -> Result<f64> {
+pub(crate) fn echo(messages: u64, placement: Placement) -> Result<f64> {
     let what = || "a bare echo".to_owned();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).trying(what)?;
     let port = listener.local_addr().trying(what)?.port();
@@ -33,17 +38,19 @@ pub(crate) fn echo(messages: u64) -> Result<f64> {
     let (mut other, _) = listener.accept().trying(what)?;
     other.set_nodelay(true).trying(what)?;
     // It ends when our end is closed.
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = other.read(&mut buffer) {
-            if other.write_all(&buffer[..count]).is_err() {
-                break;
+    placement.server(|| {
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = other.read(&mut buffer) {
+                if other.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
             }
-        }
+        })
     });
     let mut reader = writer.try_clone().trying(what)?;
     let bytes = DICTIONARY.as_bytes();
-    median("a bare echo", &mut writer, &mut reader, bytes, bytes, messages)
+    placement.load(|| median("a bare echo", &mut writer, &mut reader, bytes, bytes, messages))
 }
 
 fn median(

@@ -9,6 +9,7 @@ mod latency;
 mod machine;
 mod ours;
 mod peers;
+mod processors;
 mod rows;
 mod server;
 mod table;
@@ -37,7 +38,7 @@ use table::Measured;
 /// no failure.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Rows of the table: relay, fan-in, fan-out, round-trip, durable-10, durable-60, idle, frozen [default: all]
+    /// Rows of the table: relay, fan-in, fan-out, round-trip, round-trip-1, durable-10, durable-60, idle, frozen [default: all]
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
     /// How often everything runs, one after the other; the median counts

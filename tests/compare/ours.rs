@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::durable::{self, Durable};
 use crate::idle::{self, REST};
+use crate::processors::Placement;
 use crate::server::Server;
 use crate::throughput::{self, Load};
 use crate::trouble::{Result, Trouble, While, wrong};
@@ -38,10 +39,11 @@ pub(crate) fn throughput(load: Load, whole: bool) -> Result<f64> {
 }
 
 /// The median round trip through a hub, microseconds.
-pub(crate) fn latency(messages: u64, threaded: bool) -> Result<f64> {
-    let hub = hub(&[])?;
+pub(crate) fn latency(messages: u64, threaded: bool, placement: Placement) -> Result<f64> {
+    let hub = placement.server(|| hub(&[]))?;
     let threaded = if threaded { " --threaded" } else { "" };
-    let result = bench(&hub, &format!("latency --messages {messages}{threaded}"), LONGEST)?;
+    let arguments = format!("latency --messages {messages}{threaded}");
+    let result = placement.load(|| bench(&hub, &arguments, LONGEST))?;
     number(&result, "p50_us")
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn durable(load: Durable, place: &Path) -> Result<f64> {
     let arguments =
         format!("durable --sources {sources} --keys {keys} --seconds {seconds} --in-flight {in_flight}");
     let result = bench(&logger, &arguments, Duration::from_secs(seconds) + LONGEST)?;
-    durable::check_timeline(&logger.folder().join("timeline.db"), number(&result, "acknowledged")?)?;
+    durable::check_timeline(&logger.folder().join("timeline.db"), load, number(&result, "acknowledged")?)?;
     number(&result, "acknowledged_per_second")
 }
 

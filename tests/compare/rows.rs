@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::durable::{self, Durable};
 use crate::peers::Peer;
+use crate::processors::Placement;
 use crate::throughput::{self, Load};
 use crate::trouble::Result;
 use crate::{frozen, idle, latency, ours};
@@ -80,11 +81,12 @@ pub(crate) fn rows(scale: &Scale) -> Vec<Row> {
         relay(Load { writers: 1, subscribers: 1, messages: messages(4_000_000, 2_000) }),
         spread("fan-in", Load { writers: 4, subscribers: 1, messages: messages(1_000_000, 1_000) }),
         spread("fan-out", Load { writers: 1, subscribers: 50, messages: messages(300_000, 500) }),
-        round_trip(messages(30_000, 200)),
+        round_trip("round-trip", messages(30_000, 200), Placement::Apart),
+        round_trip("round-trip-1", messages(30_000, 200), Placement::Together),
         durable_row("durable-10", 2.0, scale.pick(10, 1)),
         durable_row("durable-60", 1.0, scale.pick(60, 1)),
         idle_row(scale.connections),
-        frozen_row(messages(5_000, 200), scale.pick(400, 4)),
+        frozen_row(messages(10_000, 200), scale.pick(400, 4)),
     ]
 }
 
@@ -128,31 +130,39 @@ fn throughput_row(name: &'static str, load: Load, parts: Vec<Part>) -> Row {
     Row { name, work, unit: "deliveries/s", more_is_better: true, parts }
 }
 
-fn round_trip(messages: u64) -> Row {
-    let mut parts = vec![part("bare TCP echo", Role::Peer, move |_| latency::echo(messages))];
+fn round_trip(name: &'static str, messages: u64, placement: Placement) -> Row {
+    let mut parts = vec![part("bare TCP echo", Role::Peer, move |_| latency::echo(messages, placement))];
     for peer in Peer::SERVERS {
-        parts.push(part(peer.name(), Role::Beside, move |_| latency::peer(peer, messages)));
+        parts.push(part(peer.name(), Role::Beside, move |_| latency::peer(peer, messages, placement)));
     }
-    let ours = Role::Ours(Target::Times(1.1));
-    parts.push(part("Dictwire, one-threaded", ours, move |_| ours::latency(messages, false)));
-    parts.push(part("Dictwire, threaded Client", Role::Beside, move |_| ours::latency(messages, true)));
-    let work = format!("one in flight, p50 of {messages}");
-    Row { name: "round-trip", work, unit: "µs", more_is_better: false, parts }
+    // On one processor nobody waits for another to wake, so each system call counts, of which a hub needs one more.
+    let (ours, places) = match placement {
+        Placement::Apart => (Role::Ours(Target::Times(1.1)), "server and load on a processor each"),
+        Placement::Together => (Role::Beside, "server and load on the same processor"),
+    };
+    let run = move |threaded| move |_: &Scale| ours::latency(messages, threaded, placement);
+    parts.push(part("Dictwire, one-threaded", ours, run(false)));
+    parts.push(part("Dictwire, threaded Client", Role::Beside, run(true)));
+    let work = format!("one in flight, p50 of {messages}, {places}");
+    Row { name, work, unit: "µs", more_is_better: false, parts }
 }
 
 fn durable_row(name: &'static str, times: f64, seconds: u64) -> Row {
     let load = Durable { sources: 1_000, keys: 10, seconds };
-    let peer =
-        |peer: Peer, role| part(peer.name(), role, move |scale| durable::peer(peer, load, &scale.place));
+    let peer = |name, peer: Peer, connections, role| {
+        part(name, role, move |scale| durable::peer(peer, load, connections, &scale.place))
+    };
     let parts = vec![
-        peer(Peer::RedisAlways, Role::Peer),
+        peer("Redis, appendfsync always", Peer::RedisAlways, 1, Role::Peer),
+        // It reads a little of each connection before it syncs for all of them together.
+        peer("Redis, always, 50 connections", Peer::RedisAlways, 50, Role::Peer),
         noted(
             "not durable: synced once a second, acknowledged before",
-            peer(Peer::RedisEverysec, Role::Beside),
+            peer("Redis, appendfsync everysec", Peer::RedisEverysec, 1, Role::Beside),
         ),
         noted(
             "not durable: acknowledged before it is synced, which is minutes later",
-            peer(Peer::JetStream, Role::Beside),
+            peer("JetStream, file", Peer::JetStream, 1, Role::Beside),
         ),
         part("Dictwire, logger", Role::Ours(Target::Times(times)), move |scale| {
             ours::durable(load, &scale.place)
@@ -178,6 +188,6 @@ fn frozen_row(updates: u64, fillers: u64) -> Row {
         part("Dictwire, all reading", Role::Peer, run(false)),
         part("Dictwire, one frozen", Role::Ours(Target::Times(1.2)), run(true)),
     ];
-    let work = format!("1 to 50, p99 of 49, {updates} updates, 1,000/s");
+    let work = format!("1 to 50, p99 of 49, the median of each second's; {updates} updates, 1,000/s");
     Row { name: "frozen", work, unit: "µs", more_is_better: false, parts }
 }

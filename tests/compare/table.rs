@@ -47,9 +47,14 @@ impl Measured {
         figures.any(|figure| matches!(figure, Err(Trouble::System { .. } | Trouble::Wrong { .. })))
     }
 
-    /// The figure of the best peer.
+    /// The figure of the best peer; none if one failed, which might have been the best. One that is not there is left out.
     fn best(&self, told: &[Told<'_>]) -> Option<f64> {
-        let peers = told.iter().filter(|told| told.role == Role::Peer).filter_map(|told| told.median);
+        let peers = told.iter().filter(|told| told.role == Role::Peer);
+        let failed = |told: &Told<'_>| !matches!(told.trouble, None | Some(Trouble::LeftOut(_)));
+        if peers.clone().any(failed) {
+            return None;
+        }
+        let peers = peers.filter_map(|told| told.median);
         if self.row.more_is_better { peers.reduce(f64::max) } else { peers.reduce(f64::min) }
     }
 

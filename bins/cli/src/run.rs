@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::diagnostics;
 use crate::stdout;
@@ -21,10 +22,15 @@ pub struct UsageError(pub String);
 /// | 1 | it failed |
 /// | 2 | the command line is wrong: it cannot be read as `A`, or the error holds a [`UsageError`] |
 ///
-/// An error is one line on standard error, which begins with `name`.
+/// An error is one line on standard error, which begins with `name`; where only a command is missing, it is the help.
 pub fn run<A: Parser>(name: &str, program: impl FnOnce(A) -> anyhow::Result<()>) -> ExitCode {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // The help is all that there is to say, and it is no line.
+            eprint!("{}", error.render());
+            return ExitCode::from(2);
+        }
         Err(error) if error.use_stderr() => return fail(name, &usage_line(&error), 2),
         Err(help) => {
             // Help that nobody reads is no failure.

@@ -118,7 +118,6 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         ("logger", &["note", "a", "--hub", "comms://127.0.0.1"], "there is no hub"),
         ("dict-client", &["--hub", "comet://127.0.0.1", "status"], "there is no hub"),
         ("dict-client", &["--hub", "pingpong://127.0.0.1", "watch"], "there is no hub"),
-        ("dict-client", &[], "subcommand"),
         ("dict-client", &["--hub", "a b", "status"], "\"a b\" is no host"),
         ("dict-client", &["publish", "a"], "<KEY=VALUE>"),
         ("dict-client", &["publish", "a", "b"], "write KEY=VALUE"),
@@ -140,6 +139,17 @@ fn wrong_usage_is_told_in_one_line_and_exits_2() {
         let output = run(program, arguments);
         fails(&output, 2, told);
         assert!(output.stderr.starts_with(format!("{program}: ").as_bytes()));
+    }
+}
+
+#[test]
+fn where_a_command_is_missing_the_help_is_shown_as_help() {
+    for arguments in [&[][..], &["bench"]] {
+        let output = run("dict-client", arguments);
+        let told = String::from_utf8(output.stderr).expect("it prints UTF-8");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+        assert!(told.lines().any(|line| line.starts_with("Usage: dict-client")), "{told}");
+        assert!(told.lines().any(|line| line == "Commands:"), "{told}");
     }
 }
 
