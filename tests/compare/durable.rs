@@ -27,7 +27,7 @@ pub(crate) struct Durable {
 /// Updates that may be without acknowledgement. The same for peers and ours.
 pub(crate) const IN_FLIGHT: u64 = 50_000;
 /// Updates that are written at once.
-const WRITTEN: u64 = 100;
+const WRITTEN: u64 = 500;
 
 /// What all threads of a run look at.
 struct Run {
