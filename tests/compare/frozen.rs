@@ -31,10 +31,9 @@ const A_SECOND: usize = 1_000;
 const FILLER: usize = 64 << 10;
 const HUB: &str = "dict-server";
 
-/// The 99th percentile of the time from writing to the arrival at any of 49 watchers, microseconds, as it is in most
-/// seconds. Before, so many
+/// The 99th percentile of the time from writing to the arrival at any of 49 watchers, microseconds. Before, so many
 /// `fillers` are sent: in all more than sockets and the hub hold for the frozen one.
-pub(crate) fn p99(updates: u64, fillers: u64, frozen: bool) -> Result<f64> {
+pub(crate) fn p99(updates: u64, fillers: u64, frozen: bool, of: Of) -> Result<f64> {
     // Nobody here sends heartbeats.
     let hub = ours::hub(&["--limit", "heartbeat=1h"])?;
     let reading = if frozen { WATCHERS - 1 } else { WATCHERS };
@@ -60,23 +59,38 @@ pub(crate) fn p99(updates: u64, fillers: u64, frozen: bool) -> Result<f64> {
         written?;
         let mut times = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
         times.truncate(WATCHERS - 1);
-        median_p99(&times).ok_or_else(|| wrong(HUB, "passed nothing on"))
+        of.p99(&times).ok_or_else(|| wrong(HUB, "passed nothing on"))
     })
 }
 
-/// The 99th percentile of the times of all in each second, and of these the median, microseconds: a machine that stands
-/// still for some milliseconds now and then spoils a second, not the figure.
-fn median_p99(times: &[Vec<u64>]) -> Option<f64> {
-    let each = times.iter().map(Vec::len).min()?;
-    let mut seconds = Vec::new();
-    for first in (0..each).step_by(A_SECOND) {
-        let last = each.min(first + A_SECOND);
-        let mut all: Vec<u64> = times.iter().flat_map(|times| &times[first..last]).copied().collect();
-        all.sort_unstable();
-        seconds.push(*all.get(all.len() * 99 / 100)?);
+/// What a percentile is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of {
+    /// Of each second, and of these figures the median: a machine that stands still for some milliseconds now and then
+    /// spoils a second, not the figure.
+    MostSeconds,
+    /// Of everything.
+    All,
+}
+
+impl Of {
+    /// The 99th percentile of the times of all watchers, microseconds.
+    fn p99(self, times: &[Vec<u64>]) -> Option<f64> {
+        let each = times.iter().map(Vec::len).min()?;
+        let length = match self {
+            Self::MostSeconds => A_SECOND,
+            Self::All => each.max(1),
+        };
+        let mut figures = Vec::new();
+        for first in (0..each).step_by(length) {
+            let last = each.min(first + length);
+            let mut all: Vec<u64> = times.iter().flat_map(|times| &times[first..last]).copied().collect();
+            all.sort_unstable();
+            figures.push(*all.get(all.len() * 99 / 100)?);
+        }
+        figures.sort_unstable();
+        figures.get(figures.len() / 2).map(|&nanoseconds| nanoseconds as f64 / 1e3)
     }
-    seconds.sort_unstable();
-    seconds.get(seconds.len() / 2).map(|&nanoseconds| nanoseconds as f64 / 1e3)
 }
 
 /// Writes the fillers, slowly enough for all who read, then one small update after another, each with the time.

@@ -39,15 +39,15 @@ pub(crate) fn echo(messages: u64, placement: Placement) -> Result<f64> {
     other.set_nodelay(true).trying(what)?;
     // It ends when our end is closed.
     placement.server(|| {
-        std::thread::spawn(move || {
+        Ok(std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = other.read(&mut buffer) {
                 if other.write_all(&buffer[..count]).is_err() {
                     break;
                 }
             }
-        })
-    });
+        }))
+    })?;
     let mut reader = writer.try_clone().trying(what)?;
     let bytes = DICTIONARY.as_bytes();
     placement.load(|| median("a bare echo", &mut writer, &mut reader, bytes, bytes, messages))

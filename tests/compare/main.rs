@@ -10,6 +10,7 @@ mod machine;
 mod ours;
 mod peers;
 mod processors;
+mod reading;
 mod rows;
 mod server;
 mod table;
@@ -38,7 +39,8 @@ use table::Measured;
 /// no failure.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Rows of the table: relay, fan-in, fan-out, round-trip, round-trip-1, durable-10, durable-60, idle, frozen [default: all]
+    /// Rows of the table: relay, fan-in, fan-out, round-trip, round-trip-1, durable-10, durable-60, idle, frozen, read-page,
+    /// read-state, read-export, file-size [default: all]
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
     /// How often everything runs, one after the other; the median counts
@@ -63,6 +65,8 @@ enum Format {
     Json,
 }
 
+/// How the names of rows begin that have files.
+const ON_DISK: [&str; 3] = ["durable", "read", "file"];
 /// Idle connections, where the system allows as many.
 const IDLE: u32 = 8_000;
 const IDLE_SHORT: u32 = 200;
@@ -78,7 +82,7 @@ fn run(arguments: Arguments) -> Result<()> {
     let connections = idle_connections(if arguments.short { IDLE_SHORT } else { IDLE });
     let scale = Scale { short: arguments.short, place: arguments.dir, connections };
     let wanted = choose(rows(&scale), &arguments.rows)?;
-    if wanted.iter().any(|row| row.name.starts_with("durable")) {
+    if wanted.iter().any(|row| ON_DISK.iter().any(|part| row.name.starts_with(part))) {
         machine.check_disk()?;
     }
     let head = json!({

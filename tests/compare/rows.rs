@@ -1,13 +1,16 @@
 //! What is compared: the rows of the table, and who takes part in each.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::durable::{self, Durable};
+use crate::frozen::{self, Of};
 use crate::peers::Peer;
 use crate::processors::Placement;
+use crate::reading::{self, Recorded};
 use crate::throughput::{self, Load};
 use crate::trouble::Result;
-use crate::{frozen, idle, latency, ours};
+use crate::{idle, latency, ours};
 
 /// How much is done.
 pub(crate) struct Scale {
@@ -55,6 +58,8 @@ pub(crate) enum Target {
     Times(f64),
     /// So much, at most.
     Most(f64),
+    /// So much, at least.
+    Least(f64),
 }
 
 /// A row of the table.
@@ -77,6 +82,7 @@ fn noted(note: &'static str, part: Part) -> Part {
 /// All rows.
 pub(crate) fn rows(scale: &Scale) -> Vec<Row> {
     let messages = |long, short| scale.pick(long, short);
+    let recorded = Rc::new(Recorded::new(scale.pick(10_000_000, 20_000), &scale.place));
     vec![
         relay(Load { writers: 1, subscribers: 1, messages: messages(4_000_000, 2_000) }),
         spread("fan-in", Load { writers: 4, subscribers: 1, messages: messages(1_000_000, 1_000) }),
@@ -87,6 +93,10 @@ pub(crate) fn rows(scale: &Scale) -> Vec<Row> {
         durable_row("durable-60", 1.0, scale.pick(60, 1)),
         idle_row(scale.connections),
         frozen_row(messages(10_000, 200), scale.pick(400, 4)),
+        read_page(&recorded),
+        read_state(&recorded),
+        read_export(&recorded),
+        file_size(&recorded),
     ]
 }
 
@@ -135,10 +145,10 @@ fn round_trip(name: &'static str, messages: u64, placement: Placement) -> Row {
     for peer in Peer::SERVERS {
         parts.push(part(peer.name(), Role::Beside, move |_| latency::peer(peer, messages, placement)));
     }
-    // On one processor nobody waits for another to wake, so each system call counts, of which a hub needs one more.
-    let (ours, places) = match placement {
-        Placement::Apart => (Role::Ours(Target::Times(1.1)), "server and load on a processor each"),
-        Placement::Together => (Role::Beside, "server and load on the same processor"),
+    let ours = Role::Ours(Target::Times(1.1));
+    let places = match placement {
+        Placement::Apart => "server and load on a processor each",
+        Placement::Together => "server and load on the same processor",
     };
     let run = move |threaded| move |_: &Scale| ours::latency(messages, threaded, placement);
     parts.push(part("Dictwire, one-threaded", ours, run(false)));
@@ -178,16 +188,61 @@ fn idle_row(connections: u32) -> Row {
         parts.push(part(peer.name(), Role::Peer, move |_| idle::peer(peer, connections)));
     }
     parts.push(part("Dictwire", Role::Ours(Target::Most(0.8)), move |_| ours::idle(connections)));
-    let work = format!("{connections} connections, subscribed");
+    let work = format!("{connections} connections, subscribed to what nobody writes");
     Row { name: "idle", work, unit: "KiB each", more_is_better: false, parts }
 }
 
 fn frozen_row(updates: u64, fillers: u64) -> Row {
-    let run = move |frozen| move |_: &Scale| frozen::p99(updates, fillers, frozen);
+    let run = move |frozen, of| move |_: &Scale| frozen::p99(updates, fillers, frozen, of);
     let parts = vec![
-        part("Dictwire, all reading", Role::Peer, run(false)),
-        part("Dictwire, one frozen", Role::Ours(Target::Times(1.2)), run(true)),
+        part("Dictwire, all reading", Role::Peer, run(false, Of::MostSeconds)),
+        part("Dictwire, one frozen", Role::Ours(Target::Times(1.2)), run(true, Of::MostSeconds)),
+        part("all reading, p99 of all", Role::Beside, run(false, Of::All)),
+        part("one frozen, p99 of all", Role::Beside, run(true, Of::All)),
     ];
-    let work = format!("1 to 50, p99 of 49, the median of each second's; {updates} updates, 1,000/s");
+    let work =
+        format!("1 to 50, p99 of 49 in a second, the median of all seconds; {updates} updates, 1,000/s");
     Row { name: "frozen", work, unit: "µs", more_is_better: false, parts }
+}
+
+/// A part that reads the timeline which all these share.
+fn reading(
+    name: &'static str,
+    role: Role,
+    recorded: &Rc<Recorded>,
+    read: fn(&Recorded) -> Result<f64>,
+) -> Part {
+    let recorded = Rc::clone(recorded);
+    part(name, role, move |_| read(&recorded))
+}
+
+fn read_page(recorded: &Rc<Recorded>) -> Row {
+    let parts = vec![
+        reading("Dictwire, first page", Role::Ours(Target::Most(50.0)), recorded, reading::first_page),
+        reading("Dictwire, last page", Role::Ours(Target::Most(50.0)), recorded, reading::last_page),
+    ];
+    let work = format!("100 changes of one key, {}", recorded.told());
+    Row { name: "read-page", work, unit: "ms", more_is_better: false, parts }
+}
+
+fn read_state(recorded: &Rc<Recorded>) -> Row {
+    let parts = vec![reading("Dictwire", Role::Ours(Target::Most(200.0)), recorded, reading::state)];
+    let work = format!("all dictionaries as they were in mid-file, {}", recorded.told());
+    Row { name: "read-state", work, unit: "ms", more_is_better: false, parts }
+}
+
+fn read_export(recorded: &Rc<Recorded>) -> Row {
+    let ours = Role::Ours(Target::Least(500_000.0));
+    let parts = vec![reading("Dictwire, as CSV", ours, recorded, reading::export)];
+    let work = format!("every change to a file, {}", recorded.told());
+    Row { name: "read-export", work, unit: "rows/s", more_is_better: true, parts }
+}
+
+fn file_size(recorded: &Rc<Recorded>) -> Row {
+    let parts = vec![
+        reading("the same as CSV", Role::Peer, recorded, reading::csv_size),
+        reading("Dictwire, timeline", Role::Beside, recorded, reading::size),
+    ];
+    let work = format!("what a change takes, {}", recorded.told());
+    Row { name: "file-size", work, unit: "bytes", more_is_better: false, parts }
 }

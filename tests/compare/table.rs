@@ -27,6 +27,13 @@ struct Told<'m> {
     trouble: Option<&'m Trouble>,
 }
 
+impl Told<'_> {
+    /// Whether something went wrong, other than that it is not there.
+    fn has_failed(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::System { .. } | Trouble::Wrong { .. }))
+    }
+}
+
 impl Measured {
     fn told(&self) -> Vec<Told<'_>> {
         let parts = self.row.parts.iter().zip(&self.figures);
@@ -43,15 +50,13 @@ impl Measured {
 
     /// Whether something went wrong, other than that a peer is not there.
     pub(crate) fn has_failed(&self) -> bool {
-        let mut figures = self.figures.iter().flatten();
-        figures.any(|figure| matches!(figure, Err(Trouble::System { .. } | Trouble::Wrong { .. })))
+        self.told().iter().any(Told::has_failed)
     }
 
     /// The figure of the best peer; none if one failed, which might have been the best. One that is not there is left out.
     fn best(&self, told: &[Told<'_>]) -> Option<f64> {
         let peers = told.iter().filter(|told| told.role == Role::Peer);
-        let failed = |told: &Told<'_>| !matches!(told.trouble, None | Some(Trouble::LeftOut(_)));
-        if peers.clone().any(failed) {
+        if peers.clone().any(Told::has_failed) {
             return None;
         }
         let peers = peers.filter_map(|told| told.median);
@@ -61,6 +66,7 @@ impl Measured {
     fn is_reached(&self, target: Target, figure: f64, ratio: Option<f64>) -> Option<bool> {
         match target {
             Target::Most(most) => Some(figure <= most),
+            Target::Least(least) => Some(figure >= least),
             Target::Times(times) if self.row.more_is_better => ratio.map(|ratio| ratio >= times),
             Target::Times(times) => ratio.map(|ratio| ratio <= times),
         }
@@ -99,6 +105,7 @@ impl Measured {
     fn words(&self, target: Target) -> String {
         match target {
             Target::Most(most) => format!("≤ {most} {}", self.row.unit),
+            Target::Least(least) => format!("≥ {least} {}", self.row.unit),
             Target::Times(times) if self.row.more_is_better => format!("≥ {times} ×"),
             Target::Times(times) => format!("≤ {times} ×"),
         }
@@ -157,7 +164,7 @@ pub(crate) fn print_table(head: &Value, machine: &Machine, rows: &[Measured]) ->
         let told = measured.told();
         let best = measured.best(&told);
         for part in &told {
-            table.row(measured.cells(part, best));
+            table.row(measured.cells(&told, part, best));
         }
     }
     table.write(&mut out)?;
@@ -165,7 +172,7 @@ pub(crate) fn print_table(head: &Value, machine: &Machine, rows: &[Measured]) ->
 }
 
 impl Measured {
-    fn cells(&self, part: &Told<'_>, best: Option<f64>) -> [String; 9] {
+    fn cells(&self, told: &[Told<'_>], part: &Told<'_>, best: Option<f64>) -> [String; 9] {
         let ratio = part.median.zip(best).map(|(figure, best)| figure / best);
         let mut target = String::new();
         let mut remark = part.note.to_owned();
@@ -174,6 +181,7 @@ impl Measured {
             remark = match part.median.and_then(|figure| self.is_reached(wanted, figure, ratio)) {
                 Some(true) => "reached".to_owned(),
                 Some(false) => "missed".to_owned(),
+                None if told.iter().any(Told::has_failed) => "no ratio, since somebody failed".to_owned(),
                 None => "no peer to compare with".to_owned(),
             };
         }

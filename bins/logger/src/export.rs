@@ -5,16 +5,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use dict_cli::{Stdout, on_interrupt};
-use dict_protocol::value::Value;
 use dict_timeline::export::wide;
-use dict_timeline::{Content, Filter, Reader, Row};
+use dict_timeline::{Filter, Reader};
 use tempfile::NamedTempFile;
 
+use crate::ahead::{self, Batch};
 use crate::arguments::{ExportArguments, ExportFormat, RowFormat};
 use crate::progress::Progress;
 use crate::show::RowWriter;
@@ -71,22 +69,16 @@ impl Export {
         Ok(out.flush()?)
     }
 
-    /// Reads in a thread of its own while what was read is written: each takes about half of the time.
     fn write_rows(self, out: impl Write, show: impl Fn(u64, u64)) -> Result<()> {
         let format = match self.format {
             ExportFormat::Csv => RowFormat::Csv,
             ExportFormat::Jsonl => RowFormat::Jsonl,
         };
-        let mut writer = RowWriter::new(out, format, &self.filter.kinds)?;
-        let (batches, ready) = sync_channel(BATCHES);
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                if let Err(error) = read(&self.reader, &self.filter, &batches) {
-                    // Who does not listen any more has an error to tell already.
-                    let _ = batches.send(Err(error));
-                }
-            });
-            for batch in ready {
+        ahead::read(self.reader, &self.filter, |mut batches| {
+            // Where nothing can be read, nothing is written.
+            batches.next_if(std::result::Result::is_err).transpose()?;
+            let mut writer = RowWriter::new(out, format, &self.filter.kinds)?;
+            for batch in batches {
                 let Batch { rows, position, end } = batch?;
                 rows.iter().try_for_each(|row| writer.write(row))?;
                 show(position, end);
@@ -94,64 +86,6 @@ impl Export {
             Ok(writer.flush()?)
         })
     }
-}
-
-/// Rows that are handed over at once, at most, and the bytes of values with which they are enough in any case.
-const BATCH: usize = 1_024;
-const BATCH_BYTES: usize = 1 << 20;
-/// Batches that may wait to be written: so many that neither side often waits for the other.
-const BATCHES: usize = 16;
-
-struct Batch {
-    rows: Vec<Row>,
-    /// The number of the last of them, and of the last that there will be.
-    position: u64,
-    end: u64,
-}
-
-/// Hands over all rows that pass, until nobody takes them.
-fn read(
-    reader: &Reader,
-    filter: &Filter,
-    batches: &SyncSender<dict_timeline::Result<Batch>>,
-) -> dict_timeline::Result<()> {
-    let mut all = reader.rows(filter)?;
-    loop {
-        let (mut rows, mut bytes) = (Vec::with_capacity(BATCH), 0);
-        while rows.len() < BATCH && bytes < BATCH_BYTES {
-            let Some(row) = all.next().transpose()? else { break };
-            bytes += values(&row).map(size).sum::<usize>();
-            rows.push(row);
-        }
-        let is_last = rows.is_empty();
-        let batch = Batch { rows, position: all.position(), end: all.end() };
-        if is_last || batches.send(Ok(batch)).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-/// What of a row can be large.
-fn values(row: &Row) -> impl Iterator<Item = &Value> {
-    let (value, result) = match &row.content {
-        Content::Change(change) => (change.value.as_ref(), None),
-        Content::Message(message) => (Some(&message.value), None),
-        Content::Request(request) => (Some(&request.value), request.result.as_ref()),
-        _ => (None, None),
-    };
-    value.into_iter().chain(result)
-}
-
-/// About how many bytes a value takes.
-fn size(value: &Value) -> usize {
-    let content = match value {
-        Value::Text(text) => text.len(),
-        Value::Binary(bytes) => bytes.len(),
-        Value::List(list) => list.iter().map(size).sum(),
-        Value::Dictionary(dictionary) => dictionary.iter().map(|(key, value)| key.len() + size(value)).sum(),
-        _ => 0,
-    };
-    size_of::<Value>() + content
 }
 
 fn format_of(output: &Path) -> ExportFormat {

@@ -2,6 +2,7 @@
 //! the commands that read a timeline.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod amount;
 mod arguments;
 mod backup;

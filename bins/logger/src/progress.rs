@@ -9,8 +9,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// What is shown, and from where on something new would be seen.
-    shown: Cell<(&'static str, u64)>,
+    shown: Cell<Shown>,
+}
+
+/// What can be seen: the same as long as `done` is in this range of the same task.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    task: &'static str,
+    total: u64,
+    from: u64,
+    to: u64,
 }
 
 /// The parts of a task of which each moves the bar.
@@ -21,18 +29,18 @@ impl Progress {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, shown: Cell::new(("", 0)) }
+        Self { bar, shown: Cell::default() }
     }
 
     /// It is at `task`, and so far with it; `total` 0: nobody knows how far that is.
     pub(crate) fn show(&self, task: &'static str, done: u64, total: u64) {
-        // It is called for each of millions of rows, and asking the bar takes longer than a tenth of a row.
-        let (shown, next) = self.shown.get();
-        if shown == task && done < next {
+        // Asking the bar takes longer than looking whether there is anything to show.
+        let shown = self.shown.get();
+        if (shown.task, shown.total) == (task, total) && (shown.from..shown.to).contains(&done) {
             return;
         }
-        self.shown.set((task, done + total / STEPS));
-        if shown != task {
+        self.shown.set(Shown { task, total, from: done, to: done + total / STEPS });
+        if shown.task != task {
             let form = if total == 0 { "{spinner} {msg}" } else { "{msg} {wide_bar} {percent:>3} %  {eta}" };
             let style = ProgressStyle::with_template(form).expect("both forms are right");
             self.bar.set_style(style);

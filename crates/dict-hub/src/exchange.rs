@@ -19,7 +19,7 @@ use dict_protocol::value::Value;
 use crate::access::Right;
 use crate::hub::{Hub, Timer};
 use crate::journal::Event;
-use crate::peers::{ConnectionId, PeerIndex};
+use crate::peers::{ConnectionId, Dealings, PeerIndex};
 use crate::words::tame;
 
 /// So many messages can be refused by one client: those that it was sent last.
@@ -185,7 +185,7 @@ impl Hub {
     pub(crate) fn message_refused(&mut self, from: PeerIndex, refuse: &Refuse<'_>) {
         let Some(sender) = self.peers.named(refuse.to) else { return };
         let letter = (self.peers[sender].id, refuse.id);
-        let letters = &mut self.peers[from].dealings().letters;
+        let Some(Dealings { letters, .. }) = self.peers[from].dealings.as_deref_mut() else { return };
         let Some(place) = letters.iter().position(|&known| known == letter) else { return };
         letters.remove(place);
         let text = format!("\"{}\" cannot take the message: {}", self.peers[from].name(), tame(refuse.text));
@@ -231,7 +231,10 @@ impl Hub {
         let addressed = match handle.handling {
             Handling::Off => {
                 self.exchange.unhandle(handle.action, from);
-                return self.peers[from].dealings().handles.retain(|action| &**action != handle.action);
+                if let Some(Dealings { handles, .. }) = self.peers[from].dealings.as_deref_mut() {
+                    handles.retain(|action| &**action != handle.action);
+                }
+                return;
             }
             Handling::On => false,
             Handling::Addressed => true,
@@ -458,7 +461,9 @@ impl Hub {
     /// A connection is over: it listens, handles and asks no more.
     pub(crate) fn leave_exchange(&mut self, now: Now, peer: PeerIndex) {
         self.exchange.unlisten(peer);
-        for action in std::mem::take(&mut self.peers[peer].dealings().handles) {
+        let handles =
+            self.peers[peer].dealings.as_mut().map(|dealings| std::mem::take(&mut dealings.handles));
+        for action in handles.unwrap_or_default() {
             self.exchange.unhandle(&action, peer);
         }
         let id = self.peers[peer].id;

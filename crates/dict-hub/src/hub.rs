@@ -166,7 +166,9 @@ impl Hub {
 
     /// A connection has shown a certificate that was verified, with these names in it. Says so before its greeting comes.
     pub fn certified(&mut self, id: ConnectionId, names: Vec<String>) {
-        if let Some(index) = self.peers.find(id) {
+        if let Some(index) = self.peers.find(id)
+            && !names.is_empty()
+        {
             self.peers[index].prove(Proof::Certificate(names));
         }
     }

@@ -222,6 +222,9 @@ impl Journal {
     /// Events kept for loggers that are away.
     const EVENTS: usize = 100_000;
 
+    /// So many bytes of events are not worth giving back.
+    const SMALL: usize = 64 << 10;
+
     /// More than it takes to remove every kind of event from the source's state.
     const REMOVALS: usize = 128;
 
@@ -300,13 +303,13 @@ impl Journal {
             return;
         }
         self.sequence += 1;
-        self.entries.push_back(Entry { time, at: self.removed + self.patches.len() as u64 });
-        self.patches.extend(patch);
-        while self.entries.len() > Self::EVENTS
-            || (self.patches.len() > self.limits.spool && self.entries.len() > 1)
+        while !self.entries.is_empty()
+            && (self.entries.len() >= Self::EVENTS || self.patches.len() + patch.len() > self.limits.spool)
         {
             self.remove_oldest();
         }
+        self.entries.push_back(Entry { time, at: self.removed + self.patches.len() as u64 });
+        self.patches.extend(patch);
         // A note that is kept no more gets no answer but its deadline's.
         let first = self.first();
         while self.notes.front().is_some_and(|&(noted, _)| noted < first) {
@@ -318,6 +321,12 @@ impl Journal {
     fn release(&mut self, sequence: u64) {
         self.logged = sequence;
         while self.first() <= sequence && self.remove_oldest() {}
+        // What was kept while loggers were away may have been much, and will not soon be as much again.
+        let left = self.patches.len().max(Self::SMALL);
+        if self.patches.capacity() > 4 * left {
+            self.patches.shrink_to(left);
+            self.entries.shrink_to(self.entries.len());
+        }
     }
 
     /// Returns whether there was one.

@@ -38,3 +38,16 @@ impl Labels {
         &self.text[self.product as usize..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_what_it_was_given() {
+        let mut labels = Labels::new("[::1]:7450");
+        assert_eq!((labels.address(), labels.name(), labels.product()), ("[::1]:7450", "", ""));
+        labels.greeted("Öl", "a 1");
+        assert_eq!((labels.address(), labels.name(), labels.product()), ("[::1]:7450", "Öl", "a 1"));
+    }
+}

@@ -146,7 +146,7 @@ pub(crate) struct Peer {
     pub(crate) reserved: usize,
     /// It is behind with a source and waits for room.
     pub(crate) waits_for_room: bool,
-    dealings: Option<Box<Dealings>>,
+    pub(crate) dealings: Option<Box<Dealings>>,
     /// It was taken out of everything: only its output is left.
     pub(crate) detached: bool,
 }
@@ -211,10 +211,14 @@ impl Peer {
         self.dealings.as_ref().map_or(0, |dealings| dealings.handles.len())
     }
 
-    /// Gives up buffers that are empty, if it neither writes nor watches anything: then it may be idle for days. What goes
-    /// to others comes again, and finds its buffer.
+    /// Gives up buffers that are empty, if nothing has come or gone but what every connection has: it may be idle for days.
+    /// Whoever writes, watches, asks, answers or listens keeps its buffers until the next look at its silence.
     pub(crate) fn rest(&mut self) {
-        if self.writes.is_empty() && self.watches.is_empty() {
+        let is_idle = self.writes.is_empty()
+            && self.watches.is_empty()
+            && self.dealings.is_none()
+            && self.subscriptions.iter().all(|subscription| subscription.mode != Mode::Messages);
+        if is_idle {
             self.connection.output.release();
             if self.due.is_empty() {
                 self.due = VecDeque::new();

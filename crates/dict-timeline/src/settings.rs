@@ -76,8 +76,11 @@ pub(crate) fn reader(connection: &Connection, cache: u32) -> Result<()> {
 /// A query is planned once, whatever is bound to it. Otherwise each new bound of a range may have it prepared anew, which
 /// took a quarter of the time of reading a page of rows.
 fn keep_plans(connection: &Connection) -> Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
+    if connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
+        return Ok(());
+    }
+    let (wanted, found) = ("on".to_owned(), "off".to_owned());
+    Err(Error::Setting { pragma: "query planner stability guarantee", wanted, found })
 }
 
 fn set<T: rusqlite::ToSql + ToString>(

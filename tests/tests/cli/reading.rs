@@ -13,6 +13,14 @@ fn lab() -> Lab {
     lab
 }
 
+impl Lab {
+    /// Publishes so many updates of one key, which counts from 0.
+    fn feed_many(&self, count: u32) {
+        let input: String = (0..count).map(|number| format!("{{\"a\": {number}}}\n")).collect();
+        assert!(self.feed(&["publish", "psu", "--stdin"], &input).status.success());
+    }
+}
+
 #[test]
 fn filters_choose_rows_and_formats_say_the_same() {
     let lab = lab();
@@ -162,10 +170,46 @@ fn follow_goes_on_with_what_comes() {
 }
 
 #[test]
+fn an_export_gives_what_stands_before_damage_and_then_says_so() {
+    let mut lab = lab();
+    lab.stop();
+    let path = lab.path("timeline.db");
+    let mut bytes = fs::read(&path).expect("it is there");
+    let places: Vec<usize> = bytes
+        .windows(11)
+        .enumerate()
+        .filter(|(_, bytes)| bytes == b"temperature")
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] = b'T';
+    }
+    fs::write(&path, bytes).expect("it can be written");
+    let output = run("logger", &["export", "--timeline", &path, "--output", "-", "--format", "jsonl"]);
+    let rows = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(rows.matches("\"key\":\"voltage\"").count(), 2, "{rows}");
+    fails(&output, 1, "checksum");
+}
+
+#[test]
+fn a_long_export_is_complete_and_in_order() {
+    let lab = Lab::new();
+    lab.feed_many(30_000);
+    let rows = lab.timeline(&["export", "--output", "-", "--format", "jsonl", "--kind", "change"]);
+    let mut next = 0;
+    for row in rows.lines() {
+        assert!(row.contains(&format!("\"value\":{next},")), "{row}: not {next}");
+        next += 1;
+    }
+    assert_eq!(next, 30_000);
+}
+
+#[test]
 fn a_closed_pipe_ends_it_quietly() {
     let lab = Lab::new();
-    let input: String = (0..5_000).map(|number| format!("{{\"a\": {number}}}\n")).collect();
-    assert!(lab.feed(&["publish", "psu", "--stdin"], &input).status.success());
+    // More than an export reads ahead.
+    lab.feed_many(30_000);
     let timeline = lab.path("timeline.db");
     for arguments in [
         &["show", "--format", "jsonl"][..],

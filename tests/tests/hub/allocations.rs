@@ -8,7 +8,7 @@ use dict_hub::ConnectionId;
 use dict_protocol::decoder::Decoder;
 use dict_protocol::dictionary;
 use dict_protocol::limits::Limits;
-use dict_protocol::packet::{Level, Mode, Packet, Resume};
+use dict_protocol::packet::{Level, Mode, Packet, Resume, Subscribe};
 use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Event, Session, Settings, WriterId};
 use dict_protocol::value::Value;
@@ -157,4 +157,29 @@ fn frames_however_they_are_cut_allocate_nothing() {
         assert_eq!(found, UPDATES);
     });
     assert_eq!(allocated, 0);
+}
+
+#[test]
+fn an_idle_connection_takes_little_memory() {
+    const CONNECTIONS: u32 = 1_000;
+    let mut lab = Lab::new();
+    let mut taken = 0;
+    for number in 0..CONNECTIONS {
+        let name = format!("client{number}");
+        let subscribe =
+            Subscribe { id: 1, mode: Mode::Latest, prefix: true, interval: 0, pattern: "nobody/" };
+        let measured = allocation_counter::measure(|| {
+            let id = lab.hub.open(lab.now, "192.0.2.1:1000");
+            let client = lab.greet(id, &name, 1, "");
+            lab.send(&client, &Packet::Subscribe(subscribe));
+            lab.turn();
+            let length = lab.hub.output(id).len();
+            lab.hub.wrote(id, length);
+            while lab.hub.poll_ready().is_some() {}
+            while lab.hub.poll_notice().is_some() {}
+        });
+        taken += measured.bytes_current;
+    }
+    // A third of it is what is kept for loggers: that it came.
+    assert!(taken <= i64::from(CONNECTIONS) * 1_000, "{} bytes each", taken / i64::from(CONNECTIONS));
 }

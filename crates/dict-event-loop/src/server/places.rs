@@ -53,3 +53,30 @@ impl<K: Place, V> Places<K, V> {
         self.entries.iter().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Slots;
+
+    #[test]
+    fn who_has_taken_a_place_is_not_taken_for_who_had_it() {
+        let mut slots = Slots::new();
+        let mut token = || slots.insert(()).expect("there is room");
+        let (gone, other) = (token(), token());
+        slots.remove(gone).expect("it is there");
+        let next = slots.insert(()).expect("there is room");
+        assert_eq!(gone.slot(), next.slot());
+
+        let mut places = Places::new();
+        places.insert(other, "other");
+        places.insert(gone, "gone");
+        assert_eq!((places.get(gone), places.get(next)), (Some(&"gone"), None));
+        places.insert(next, "next");
+        assert_eq!((places.get(gone), places.get(next)), (None, Some(&"next")));
+        assert_eq!(places.remove(gone), None);
+        assert_eq!(places.iter().count(), 2);
+        assert_eq!(places.remove(next), Some("next"));
+        assert_eq!((places.remove(next), places.get(other)), (None, Some(&"other")));
+    }
+}
