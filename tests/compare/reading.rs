@@ -45,6 +45,13 @@ struct Made {
     changes: u64,
 }
 
+impl Made {
+    /// The lines of a page, that of names included: in the short form a key has fewer changes.
+    fn lines(&self) -> usize {
+        PAGE.min((self.changes / (SOURCES * KEYS)) as usize) + 1
+    }
+}
+
 impl Recorded {
     /// One of so many changes at least, in a folder in `place`.
     pub(crate) fn new(least: u64, place: &Path) -> Self {
@@ -87,7 +94,7 @@ pub(crate) fn first_page(recorded: &Recorded) -> Result<f64> {
     let milliseconds = milliseconds(start);
     // It ends by itself where its output goes nowhere.
     child.wait().trying(|| format!("waiting for {LOGGER}"))?;
-    expect("lines of a first page", lines, PAGE + 1)?;
+    expect("lines of a first page", lines, recorded.made()?.lines())?;
     Ok(milliseconds)
 }
 
@@ -96,7 +103,7 @@ pub(crate) fn last_page(recorded: &Recorded) -> Result<f64> {
     let mut logger = recorded.logger("show")?;
     logger.args(["--source", SOURCE, "--key", KEY, "--kind", "change", "--limit", &PAGE.to_string()]);
     let (milliseconds, lines) = lines_of(logger)?;
-    expect("lines of a last page", lines, PAGE + 1)?;
+    expect("lines of a last page", lines, recorded.made()?.lines())?;
     Ok(milliseconds)
 }
 

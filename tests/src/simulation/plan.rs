@@ -160,7 +160,7 @@ impl WatcherPlan {
 fn limits(rng: &mut Rng) -> Limits {
     let body = 5 << 10;
     // Several at once are more than a logger's output takes, unless room is kept for each.
-    let slice = *pick(rng, &[100, 500, 2_000, 8_000]);
+    let slice = *pick(rng, &[100, 500, 8_000, 8_000]);
     Limits {
         body,
         greeting_body: 2 << 10,
@@ -170,11 +170,11 @@ fn limits(rng: &mut Rng) -> Limits {
         latest_output: rng.usize(1_000..6_000),
         every_output: rng.usize(2_000..20_000),
         // Room for one slice at least.
-        durable_output: (body + slice) as usize + *pick(rng, &[0, 1_000, 8_000]),
+        durable_output: (body + slice) as usize + *pick(rng, &[0, 0, 1_000]),
         client_output: rng.usize(2_000..20_000),
-        spool_updates: *pick(rng, &[8, 40, 1_000]),
-        spool: *pick(rng, &[2_000, 10_000, 1_000_000]),
-        slice_updates: *pick(rng, &[1, 5, 20, 100, 1_000]),
+        spool_updates: *pick(rng, &[8, 40, 1_000, 1_000]),
+        spool: *pick(rng, &[2_000, 10_000, 1_000_000, 1_000_000]),
+        slice_updates: *pick(rng, &[1, 5, 100, 1_000, 1_000]),
         slice,
         uncommitted: rng.usize(1_000..20_000),
         ..Limits::default()

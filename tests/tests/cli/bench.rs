@@ -202,7 +202,6 @@ fn wrong_usage_is_told() {
         (&["durable", "--seconds", "1", "--messages", "1"], "cannot be used with"),
         (&["durable", "--seconds=-1"], "--seconds"),
         (&["idle"], "--connections <N>"),
-        (&[], "--help"),
     ] {
         // Nobody listens there, and nobody is asked.
         fails(&bench("127.0.0.1:1", arguments), 2, told);

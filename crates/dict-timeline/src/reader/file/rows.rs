@@ -6,7 +6,7 @@ use super::File;
 use super::merge::{Merge, Table};
 use super::scan::Scan;
 use super::spans::{Range, cut};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::{Filter, Limit};
 use crate::row::{Kind, Row};
 
@@ -22,6 +22,8 @@ pub(in crate::reader) struct FileRows {
     /// What is still to be read, the next last.
     stages: Vec<Stage>,
     ready: vec::IntoIter<Row>,
+    /// What comes after those: the end, for this reason.
+    failed: Option<Error>,
     left: u64,
 }
 
@@ -56,7 +58,8 @@ impl File {
             None => u64::MAX,
         };
         let stages = self.stages(filter, ranges, (derived, end), backwards, left)?;
-        let mut rows = FileRows { filter: filter.clone(), stages, ready: vec::IntoIter::default(), left };
+        let mut rows =
+            FileRows { filter: filter.clone(), stages, ready: vec::IntoIter::default(), failed: None, left };
         if backwards {
             let mut last = Vec::new();
             while let Some(row) = rows.next(self) {
@@ -107,18 +110,21 @@ impl FileRows {
                 self.left -= 1;
                 return Some(Ok(row));
             }
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
+            }
             let stage = self.stages.last_mut()?;
             let mut slice = Vec::new();
             match stage.fill(file, &self.filter, &mut slice) {
-                Ok(true) => self.ready = slice.into_iter(),
-                Ok(false) => {
-                    self.stages.pop();
-                }
+                Ok(true) => {}
+                Ok(false) => drop(self.stages.pop()),
+                // What was read before it is good.
                 Err(error) => {
                     self.stages.clear();
-                    return Some(Err(error));
+                    self.failed = Some(error);
                 }
             }
+            self.ready = slice.into_iter();
         }
     }
 }
