@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use dict_cli::{RowTable, Stdout, Stop};
 use dict_event_loop::client::{Builder, Client, WriterOptions};
 use dict_protocol::dictionary;
+use dict_protocol::name::HUB_SOURCE;
 use dict_protocol::value::Dictionary;
 use dict_timeline::{Filter, Kind, Reader, Timeline};
 use sysinfo::{Networks, System};
@@ -28,7 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Refuses a timeline that holds anything but an earlier demo.
 pub(crate) fn check(timeline: &Timeline) -> Result<()> {
-    let is_foreign = |source: &str| source != CPU && source != MEMORY && !source.starts_with("$hub/");
+    let is_foreign = |source: &str| source != CPU && source != MEMORY && !source.starts_with(HUB_SOURCE);
     match timeline.positions()?.into_iter().find(|position| is_foreign(&position.source)) {
         Some(position) => bail!(
             "{} holds {}, and a demo does not belong beside it: give --timeline PATH for one of its own",

@@ -12,6 +12,7 @@ use dict_event_loop::tls::ClientTls;
 use dict_event_loop::{Address, read_token};
 use dict_protocol::limits::Limits;
 use dict_protocol::link::Link;
+use dict_protocol::name::HUB_SOURCE;
 use dict_protocol::record::Position;
 use dict_protocol::recorder::Recorder;
 use dict_protocol::session;
@@ -75,7 +76,7 @@ impl Logger {
     pub(crate) fn new(mut server: Server, timeline: Timeline, remotes: &[Remote]) -> Result<Self> {
         let limits = server.limits().clone();
         let positions = timeline.positions()?;
-        let goes_on = ended(&positions, &format!("$hub/{}", server.name()));
+        let goes_on = ended(&positions, &format!("{HUB_SOURCE}{}", server.name()));
         let recorder = Recorder::new(&limits, positions);
         let waker = server.waker();
         let committer = Committer::start(timeline, CommitOptions::default(), move || waker.wake())?;

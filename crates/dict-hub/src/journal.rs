@@ -21,6 +21,7 @@ use dict_protocol::change::{Patch, PatchBuilder};
 use dict_protocol::encoding::EncodeError;
 use dict_protocol::encoding::messagepack::{self, DictionaryBytes};
 use dict_protocol::limits::Limits;
+use dict_protocol::name::HUB_SOURCE;
 use dict_protocol::packet::{Level, MissingFrom, State, Update};
 use dict_protocol::raw::RawDictionary;
 use dict_protocol::record::{GapReason, Stamp};
@@ -360,7 +361,7 @@ impl Journal {
 impl Hub {
     pub(crate) fn open_journal(&mut self) {
         let id = self.sources.next_id().expect("it is the first");
-        let name: Arc<str> = format!("$hub/{}", self.config.name).into();
+        let name: Arc<str> = format!("{HUB_SOURCE}{}", self.config.name).into();
         let entry = self.sources.names.entry(name.clone()).or_default();
         entry.highest = self.config.run;
         entry.current = Some(id);

@@ -1,5 +1,8 @@
 //! Names of sources, clients and actions: which may be used.
 
+/// How the name of a hub's own source begins; what the hub is called follows.
+pub const HUB_SOURCE: &str = "$hub/";
+
 /// Checks that `name` may name a source (or a client, or an action).
 ///
 /// It has 1 to `limit` bytes, no control characters and no `*`, does not begin with `$`, which is the hub's, and does

@@ -15,9 +15,6 @@ use crate::error::{Error, Result};
 /// How deep values may nest: the most that a recorder's limit can be. What is deeper is stored, but not taken apart.
 pub(crate) const DEPTH: usize = Limits::DEEPEST;
 
-/// Names of sources that are a hub's events, not anybody's state, begin so.
-pub(crate) const HUB: &str = "$hub/";
-
 /// The checksum of a stream, which no record's covers: they have its number alone.
 pub(crate) fn stream_checksum(source: &str, epoch: u64, hub: &str) -> u32 {
     let mut hasher = crc32fast::Hasher::new();

@@ -35,26 +35,16 @@ pub(super) fn run(hub: &Hub, arguments: &DurableArguments, format: Format) -> Re
         )));
     }
     let prefix = super::new_prefix();
-    let mut programs = (0..writers)
-        .map(|writer| {
-            let own = (writer..sources).step_by(writers as usize).map(|number| format!("{prefix}{number}"));
-            Program::begin(hub, own, keys, (in_flight / u64::from(writers)).max(1))
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let mut programs = all_at_once(0..writers, |writer| {
+        let own = (writer..sources).step_by(writers as usize).map(|number| format!("{prefix}{number}"));
+        Program::begin(hub, own, keys, (in_flight / u64::from(writers)).max(1))
+    })?;
     let started = Clock::instant();
     let until = if messages.is_some() { None } else { Some(started + seconds) };
     let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let threads: Vec<_> = programs
-            .iter_mut()
-            .map(|program| {
-                scope.spawn(|| {
-                    let written = program.write(messages.unwrap_or(u64::MAX), until, &stop);
-                    written.inspect_err(|_| stop.store(true, Ordering::Relaxed))
-                })
-            })
-            .collect();
-        threads.into_iter().try_for_each(|thread| thread.join().expect("writers do not panic"))
+    all_at_once(&mut programs, |program| {
+        let written = program.write(messages.unwrap_or(u64::MAX), until, &stop);
+        written.inspect_err(|_| stop.store(true, Ordering::Relaxed))
     })?;
     let time = Clock::instant().since(started);
 
@@ -73,8 +63,21 @@ pub(super) fn run(hub: &Hub, arguments: &DurableArguments, format: Format) -> Re
         "seconds" => report::seconds(time),
     };
     report::print(figures, format)?;
-    programs.into_iter().try_for_each(Program::finish)?;
+    all_at_once(programs, Program::finish)?;
     hub.forget((0..sources).map(|number| format!("{prefix}{number}")))
+}
+
+/// Has each of many do something in a thread of its own: of a program that waited for the others the hub would hear nothing,
+/// and take it for dead.
+fn all_at_once<I: Send, T: Send>(
+    each: impl IntoIterator<Item = I>,
+    work: impl Fn(I) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let work = &work;
+    thread::scope(|scope| {
+        let threads = each.into_iter().map(|one| scope.spawn(move || work(one))).collect::<Vec<_>>();
+        threads.into_iter().map(|thread| thread.join().expect("writers do not panic")).collect()
+    })
 }
 
 /// A program that writes several sources on one connection.

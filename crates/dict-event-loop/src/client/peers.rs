@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dict_protocol::change::Patch;
+use dict_protocol::name::HUB_SOURCE;
 use dict_protocol::packet;
 use dict_protocol::pattern::Pattern;
 use dict_protocol::session::{Session, SubscriptionId};
@@ -69,7 +70,7 @@ impl Client {
 
 /// Begins to watch the hub's own source.
 fn watch(session: &mut Session, inbox: &mut Inbox) -> Result<SubscriptionId, SendError> {
-    let pattern = Pattern::Prefix("$hub/".to_owned());
+    let pattern = Pattern::Prefix(HUB_SOURCE.to_owned());
     let id = session.subscribe(pattern.clone(), packet::Mode::Every, Duration::ZERO)?;
     inbox.watch(id, pattern, Mode::Every);
     Ok(id)

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dict_hub::{Config, Hub};
 use dict_protocol::limits::{LimitError, Limits};
-use dict_protocol::name::{self, NameError};
+use dict_protocol::name::{self, HUB_SOURCE, NameError};
 use dict_protocol::time::Time;
 
 pub use dict_hub::access;
@@ -289,7 +289,7 @@ fn first_run(now: Time) -> u64 {
 
 /// The hub's own source is called by its name, with something before it, and is to have a name that can be.
 fn check_name(name: String, limits: &Limits) -> Result<String, ServerError> {
-    match name::validate(&name, limits.name.saturating_sub("$hub/".len())) {
+    match name::validate(&name, limits.name.saturating_sub(HUB_SOURCE.len())) {
         Ok(()) => Ok(name),
         Err(error) => Err(ServerError::Name { name, error }),
     }

@@ -4,11 +4,12 @@
 use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use dict_protocol::name::HUB_SOURCE;
 use dict_protocol::record::Stream;
 use dict_protocol::time::Time;
 
 use crate::error::Result;
-use crate::record::{HUB, stream_checksum};
+use crate::record::stream_checksum;
 
 /// A place in [`Sources`]' list of the same name.
 pub(super) type SourceIndex = usize;
@@ -125,7 +126,7 @@ impl Sources {
             Some(id) => id,
             None => database.prepare_cached("INSERT INTO source (name) VALUES (?)")?.insert([name])?,
         };
-        let events = name.starts_with(HUB);
+        let events = name.starts_with(HUB_SOURCE);
         let keys = if events { HashMap::new() } else { load_keys(database, id)? };
         let newest_epoch = database
             .prepare_cached("SELECT epoch FROM resume WHERE source_id = ?")?

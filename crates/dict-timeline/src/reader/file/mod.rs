@@ -16,13 +16,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dict_protocol::name::HUB_SOURCE;
 use hashbrown::HashMap;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use crate::error::{Error, Result};
 use crate::lock::beside;
 use crate::place::{self, Found};
-use crate::record::HUB;
 use crate::{schema, settings};
 
 pub(super) use info::Tally;
@@ -114,7 +114,7 @@ impl File {
             .prepare_cached("SELECT s.name, e.hub, e.epoch FROM stream e JOIN source s ON s.id = e.source_id WHERE e.id = ?")?
             .query_row([id], |row| {
                 let source: Arc<str> = row.get(0)?;
-                let events = source.starts_with(HUB);
+                let events = source.starts_with(HUB_SOURCE);
                 Ok(Stream { source, hub: row.get(1)?, epoch: row.get::<_, i64>(2)?.cast_unsigned(), events })
             })
             .optional()?;
