@@ -49,7 +49,7 @@ struct Arguments {
     /// In a form of some seconds, which shows that it works; the figures mean nothing
     #[arg(long)]
     short: bool,
-    /// Where durable runs have their files: on the disk that is meant, not in memory
+    /// Where durable runs, and the timeline that is read, have their files: on the disk that is meant, not in memory
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     dir: PathBuf,
     /// How to print the result

@@ -431,7 +431,7 @@ impl Hub {
         let logger = self.loggers.presence(&standing);
         self.peers[from].standing = standing;
         self.peers[from].logger = logger;
-        self.peers.name(from, wish, &tame(hello.product));
+        self.peers.greeted(from, wish, &tame(hello.product));
         let limits = &self.config.limits;
         let wish = Duration::from_millis(hello.heartbeat.into()).max(LEAST_HEARTBEAT);
         let heartbeat = if hello.heartbeat == 0 { limits.heartbeat } else { wish.min(limits.heartbeat) };

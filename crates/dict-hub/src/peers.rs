@@ -317,7 +317,7 @@ impl Peers {
     }
 
     /// A connection has greeted. Gives it its name: the one it wishes, or with `#2`, `#3` ... where that is taken.
-    pub(crate) fn name(&mut self, index: PeerIndex, wish: &str, product: &str) {
+    pub(crate) fn greeted(&mut self, index: PeerIndex, wish: &str, product: &str) {
         let mut name = wish.to_owned();
         let mut number = 1;
         while self.named(&name).is_some() {

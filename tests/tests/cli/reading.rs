@@ -13,6 +13,19 @@ fn lab() -> Lab {
     lab
 }
 
+/// Changes a text wherever it stands in a file: in the record and in the table by key.
+fn damage(path: &str, text: &str) {
+    let mut bytes = fs::read(path).expect("it is there");
+    let windows = bytes.windows(text.len()).enumerate();
+    let places: Vec<usize> =
+        windows.filter(|(_, bytes)| *bytes == text.as_bytes()).map(|(at, _)| at).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] = b'n';
+    }
+    fs::write(path, bytes).expect("it can be written");
+}
+
 impl Lab {
     /// Publishes so many updates of one key, which counts from 0.
     fn feed_many(&self, count: u32) {
@@ -117,15 +130,7 @@ fn verify_exits_1_if_anything_is_wrong() {
     let mut lab = lab();
     lab.stop();
     let path = lab.path("timeline.db");
-    let mut bytes = fs::read(&path).expect("it is there");
-    // Every place where the value stands: in the record and in the table by key.
-    let places: Vec<usize> =
-        bytes.windows(4).enumerate().filter(|(_, bytes)| bytes == b"mode").map(|(at, _)| at).collect();
-    assert!(!places.is_empty());
-    for place in places {
-        bytes[place] = b'n';
-    }
-    fs::write(&path, bytes).expect("it can be written");
+    damage(&path, "mode");
     let output = run("logger", &["verify", "--timeline", &path]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("wrong"));
@@ -174,18 +179,7 @@ fn an_export_gives_what_stands_before_damage_and_then_says_so() {
     let mut lab = lab();
     lab.stop();
     let path = lab.path("timeline.db");
-    let mut bytes = fs::read(&path).expect("it is there");
-    let places: Vec<usize> = bytes
-        .windows(11)
-        .enumerate()
-        .filter(|(_, bytes)| bytes == b"temperature")
-        .map(|(at, _)| at)
-        .collect();
-    assert!(!places.is_empty());
-    for place in places {
-        bytes[place] = b'T';
-    }
-    fs::write(&path, bytes).expect("it can be written");
+    damage(&path, "temperature");
     let output = run("logger", &["export", "--timeline", &path, "--output", "-", "--format", "jsonl"]);
     let rows = String::from_utf8_lossy(&output.stdout);
     assert_eq!(rows.matches("\"key\":\"voltage\"").count(), 2, "{rows}");
