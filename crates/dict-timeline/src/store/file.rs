@@ -34,9 +34,14 @@ impl Store {
     /// log holds that was left is in the database, and synced, when this returns.
     pub(super) fn open(path: &Path, options: &Options) -> Result<Self> {
         let mut database = match place::look(path)? {
-            Found::Nothing => create(path)?,
+            Found::Nothing => connect(path, OpenFlags::SQLITE_OPEN_CREATE)?,
             Found::Timeline => connect(path, OpenFlags::empty())?,
         };
+        // Asked of the database, not of the file: one whose first page was being written when its writer was killed
+        // is emptied by SQLite, by the journal that was left, when it is first read.
+        if pages(&database)? == 0 {
+            mark(&database)?;
+        }
         let found = schema::version(&database)?;
         if found > schema::VERSION {
             return Err(Error::Newer { path: path.to_owned(), found, known: schema::VERSION });
@@ -68,8 +73,7 @@ impl Store {
 
     /// Bytes of the database, with what is still in the log.
     pub(super) fn size(&self) -> Result<u64> {
-        let pages: i64 = self.database.query_row("PRAGMA page_count", (), |row| row.get(0))?;
-        Ok((pages * settings::PAGE_SIZE).cast_unsigned())
+        Ok((pages(&self.database)? * settings::PAGE_SIZE).cast_unsigned())
     }
 
     /// See [`Timeline::positions`](super::Timeline::positions).
@@ -185,12 +189,15 @@ fn load(database: &Connection) -> Result<Memory> {
     Ok(memory)
 }
 
-fn create(path: &Path) -> Result<Connection> {
-    let database = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+fn pages(database: &Connection) -> Result<i64> {
+    Ok(database.query_row("PRAGMA page_count", (), |row| row.get(0))?)
+}
+
+/// Makes an empty database a timeline's: the first thing that is written, so that a file left half made is known as ours.
+fn mark(database: &Connection) -> Result<()> {
     database.pragma_update(None, "page_size", settings::PAGE_SIZE)?;
-    // The first thing that is written, so that a file left half made is known as ours.
     database.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
-    Ok(database)
+    Ok(())
 }
 
 fn connect(path: &Path, more: OpenFlags) -> Result<Connection> {

@@ -56,6 +56,34 @@ fn now() -> Time {
     super::clock::Moment::now().time
 }
 
+/// SQLite's journal of a transaction that wrote the first page of an empty database: a header of one sector, after its
+/// magic the count of pages kept, a nonce, the pages that there were, and the sizes of a sector and of a page.
+/// <https://sqlite.org/fileformat2.html#the_rollback_journal>
+fn journal_of_nothing() -> Vec<u8> {
+    let mut journal = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let page = settings::PAGE_SIZE as u32;
+    journal.extend([0, 0, 0, 512, page].into_iter().flat_map(u32::to_be_bytes));
+    journal.resize(512, 0);
+    journal
+}
+
+#[test]
+fn a_file_whose_writer_was_killed_at_its_first_page_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.pragma_update(None, "page_size", settings::PAGE_SIZE).unwrap();
+    database.pragma_update(None, "application_id", crate::schema::APPLICATION_ID).unwrap();
+    database.close().unwrap();
+    fs::write(beside(&path, "-journal"), journal_of_nothing()).unwrap();
+
+    let mut timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
+    timeline.append(&[batch(1..=10)]).unwrap();
+    assert_eq!(Reader::open(&path).unwrap().rows(&Filter::default()).unwrap().count(), 10);
+    timeline.close().unwrap();
+    assert_eq!(Timeline::create_or_open(&path, OPTIONS).unwrap().positions().unwrap()[0].sequence, 10);
+}
+
 #[test]
 fn a_full_disk_stores_nothing_and_can_be_tried_again() {
     let directory = tempfile::tempdir().unwrap();
