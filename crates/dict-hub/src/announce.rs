@@ -160,7 +160,7 @@ impl Hub {
                 self.tell_replaced(writer, id, epoch);
             }
             Writer::Peer(writer) => {
-                self.peers[writer].writes.retain(|&written| written != id);
+                self.peers[writer].stop_writing(id);
                 self.tell_replaced(writer, id, epoch);
                 self.drop_source(id);
             }
@@ -175,7 +175,7 @@ impl Hub {
         source.state = RawDictionary::default();
         let key = source.name.clone();
         for watcher in std::mem::take(&mut source.watchers) {
-            self.peers[watcher.peer].watches.retain(|&watched| watched != id);
+            self.peers[watcher.peer].stop_watching(id);
         }
         let name = self.sources.names.get_mut(&key).expect("it is named");
         name.current = None;
@@ -216,7 +216,7 @@ impl Hub {
         let source = &mut self.sources[id];
         // What is left of an epoch is what its writer says: a file that it was in may have lost the rest.
         source.newest = if announce.replay { announce.newest } else { source.newest.max(announce.newest) };
-        self.peers[from].writes.push(id);
+        self.peers[from].dealings_mut().writes.push(id);
         self.refresh_held(announce.source);
         self.answer_announce(from, announce, Outcome::Accepted, Some(id), "");
         self.present(id);
@@ -240,7 +240,7 @@ impl Hub {
     ) -> SourceId {
         let (writer_name, identity) = (Box::<str>::from(self.peers[from].name()), self.identity(from));
         if let Writer::Peer(old) = self.sources[id].writer {
-            self.peers[old].writes.retain(|&written| written != id);
+            self.peers[old].stop_writing(id);
             if announce.replay && !self.sources[id].replay && old != from {
                 // Its program began anew, and its former connection is only not known yet to be gone.
                 self.writer_gone(now, id, old, &"its program began anew".into());
@@ -351,7 +351,7 @@ impl Hub {
             let reason: Arc<str> = format!("a logger holds epoch {highest} of it").into();
             let (epoch, name) = (source.epoch, source.name.clone());
             self.writer_gone(now, current, writer, &reason);
-            self.peers[writer].writes.retain(|&written| written != current);
+            self.peers[writer].stop_writing(current);
             self.peers.send(
                 writer,
                 &Packet::Announced(Announced {
@@ -375,7 +375,7 @@ impl Hub {
         // That a source is forgotten is the hub's to say.
         let is_hubs = [SourcePacket::WITHDRAWN, SourcePacket::FORGOTTEN].contains(&&*reason);
         self.writer_gone(now, id, from, &if is_hubs { "given up".into() } else { reason.into() });
-        self.peers[from].writes.retain(|&written| written != id);
+        self.peers[from].stop_writing(id);
     }
 
     /// A source's End was applied. Its writer stays, as far as followers still lack something.
@@ -436,7 +436,7 @@ impl Hub {
         let Some(source) = self.sources.remove(id) else { return };
         let peers = source.watchers.iter().map(|watcher| watcher.peer);
         for peer in peers.chain(source.followers.iter().map(|follower| follower.peer)) {
-            self.peers[peer].watches.retain(|&watched| watched != id);
+            self.peers[peer].stop_watching(id);
         }
     }
 

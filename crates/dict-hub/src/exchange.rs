@@ -174,7 +174,7 @@ impl Hub {
     /// tell anybody anything.
     fn note_letter(&mut self, from: PeerIndex, to: PeerIndex, id: u32) {
         let sender = self.peers[from].id;
-        let letters = &mut self.peers[to].dealings().letters;
+        let letters = &mut self.peers[to].dealings_mut().letters;
         if letters.len() >= LETTERS {
             letters.pop_front();
         }
@@ -185,9 +185,9 @@ impl Hub {
     pub(crate) fn message_refused(&mut self, from: PeerIndex, refuse: &Refuse<'_>) {
         let Some(sender) = self.peers.named(refuse.to) else { return };
         let letter = (self.peers[sender].id, refuse.id);
-        let Some(Dealings { letters, .. }) = self.peers[from].dealings.as_deref_mut() else { return };
+        let letters = &self.peers[from].dealings().letters;
         let Some(place) = letters.iter().position(|&known| known == letter) else { return };
-        letters.remove(place);
+        self.peers[from].dealings_mut().letters.remove(place);
         let text = format!("\"{}\" cannot take the message: {}", self.peers[from].name(), tame(refuse.text));
         let error = Error {
             code: ErrorCode::NotTaken,
@@ -231,7 +231,7 @@ impl Hub {
         let addressed = match handle.handling {
             Handling::Off => {
                 self.exchange.unhandle(handle.action, from);
-                if let Some(Dealings { handles, .. }) = self.peers[from].dealings.as_deref_mut() {
+                if let Some(Dealings { handles, .. }) = self.peers[from].existing_dealings() {
                     handles.retain(|action| &**action != handle.action);
                 }
                 return;
@@ -248,7 +248,7 @@ impl Hub {
                 if let Some((code, text)) = self.why_not_handled(from, handle.action) {
                     return self.refuse(from, code, Kind::Handle as u8, 0, &text);
                 }
-                self.peers[from].dealings().handles.push(handle.action.into());
+                self.peers[from].dealings_mut().handles.push(handle.action.into());
             }
         }
         let first = self.exchange.handlers_of(handle.action).iter().find(|handler| !handler.addressed);
@@ -264,7 +264,7 @@ impl Hub {
     /// Why a connection may not handle one more action, if it may not.
     fn why_not_handled(&self, from: PeerIndex, action: &str) -> Option<(ErrorCode, String)> {
         let limits = &self.config.limits;
-        if self.peers[from].handles() >= limits.handlers || action.len() > limits.name {
+        if self.peers[from].dealings().handles.len() >= limits.handlers || action.len() > limits.name {
             let text = format!(
                 "a connection handles at most {} actions (limit handlers), of at most {} bytes each (limit name)",
                 limits.handlers, limits.name
@@ -310,7 +310,7 @@ impl Hub {
             payload: request.payload.into(),
         };
         self.set_timer(asked.deadline, Timer::Request(number));
-        let dealings = self.peers[from].dealings();
+        let dealings = self.peers[from].dealings_mut();
         dealings.asked += 1;
         dealings.asked_bytes += asked.length();
         self.exchange.asked.insert(number, asked);
@@ -326,7 +326,7 @@ impl Hub {
     fn why_not(&self, from: PeerIndex, request: &Request<'_>) -> Option<String> {
         let (limits, peer) = (&self.config.limits, &self.peers[from]);
         let (action, bytes) = (request.fields.action.len(), request.payload.bytes.len());
-        let (asked, asked_bytes) = peer.asked();
+        let &Dealings { asked, asked_bytes, .. } = peer.dealings();
         if action > limits.name {
             Some(format!("an action of {action} bytes is over the limit of {} (limit name)", limits.name))
         } else if !peer.standing.permits(Right::Request, request.fields.action) {
@@ -404,7 +404,7 @@ impl Hub {
     fn answer(&mut self, now: Now, number: u32, status: Status, value: Value, payload: Payload<'_>) {
         let Some(asked) = self.exchange.asked.remove(&number) else { return };
         let Some(asker) = self.peers.find(asked.asker) else { return };
-        let dealings = self.peers[asker].dealings();
+        let dealings = self.peers[asker].dealings_mut();
         dealings.asked -= 1;
         dealings.asked_bytes -= asked.length();
         let (length, limit) = (payload.bytes.len(), payload_limit(&self.config.limits));
@@ -461,9 +461,8 @@ impl Hub {
     /// A connection is over: it listens, handles and asks no more.
     pub(crate) fn leave_exchange(&mut self, now: Now, peer: PeerIndex) {
         self.exchange.unlisten(peer);
-        let handles =
-            self.peers[peer].dealings.as_mut().map(|dealings| std::mem::take(&mut dealings.handles));
-        for action in handles.unwrap_or_default() {
+        let dealings = self.peers[peer].existing_dealings();
+        for action in dealings.map(|dealings| std::mem::take(&mut dealings.handles)).unwrap_or_default() {
             self.exchange.unhandle(&action, peer);
         }
         let id = self.peers[peer].id;

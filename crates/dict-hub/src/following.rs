@@ -85,7 +85,7 @@ impl Hub {
     /// Every logger has all of an older epoch's rest: it is over, and the newer epoch goes on.
     fn withdraw(&mut self, now: Now, id: SourceId) {
         if let Writer::Peer(writer) = self.sources[id].writer {
-            self.peers[writer].writes.retain(|&written| written != id);
+            self.peers[writer].stop_writing(id);
             self.writer_gone(now, id, writer, &"acknowledged in full".into());
         }
     }
@@ -113,7 +113,7 @@ impl Hub {
             }
         }
         let Some((after, peer)) = furthest else { return };
-        self.peers[peer].reserved += reserved;
+        self.peers[peer].dealings_mut().reserved += reserved;
         source.resume = Some(OpenResume { peer: Some(peer), reserved, after });
         match source.writer {
             Writer::Peer(writer) => {
@@ -216,7 +216,7 @@ impl Hub {
     pub(crate) fn close_resume(&mut self, id: SourceId) {
         let Some(source) = self.sources.find(id) else { return };
         if let Some(OpenResume { peer: Some(peer), reserved, .. }) = source.resume.take() {
-            self.peers[peer].reserved -= reserved;
+            self.peers[peer].dealings_mut().reserved -= reserved;
         }
     }
 }

@@ -113,7 +113,7 @@ impl Hub {
         source.offline = reason.into();
         let is_current = !source.replay;
         if let Writer::Peer(writer) = writer {
-            self.peers[writer].writes.retain(|&written| written != id);
+            self.peers[writer].stop_writing(id);
         }
         self.tell_forgotten(now, id);
         self.drop_source(id);
@@ -142,7 +142,7 @@ impl Hub {
                 continue;
             }
             // One that does not read must not grow its list by others' forgetting again and again.
-            if self.peers[peer].due.len() < self.config.limits.sources {
+            if self.peers[peer].owed() < self.config.limits.sources {
                 self.owe(peer, Due::Forgotten(frame.clone()));
             } else {
                 self.deliver(now, peer, &frame);

@@ -17,7 +17,7 @@ use crate::access::{Access, Right, Standing};
 use crate::exchange::Exchange;
 use crate::journal::{Event, Journal};
 use crate::loggers::Loggers;
-use crate::peers::{Clock, ConnectionId, Due, PeerIndex, Peers, Proof};
+use crate::peers::{Clock, ConnectionId, Due, NEVER, PeerIndex, Peers, Proof};
 use crate::sources::{SourceId, Sources};
 use crate::words::tame;
 
@@ -296,16 +296,14 @@ impl Hub {
         let limits = &self.config.limits;
         let peer = &mut self.peers[index];
         peer.connection.output.wrote(count);
-        if !peer.due.is_empty() && peer.connection.output.len() < limits.latest_output / 2 {
+        if peer.owed() > 0 && peer.connection.output.len() < limits.latest_output / 2 {
             self.feed.push(id);
         }
         if peer.waits_for_room && peer.has_room(limits.slice as usize, limits) {
             peer.waits_for_room = false;
-            let watches = std::mem::take(&mut peer.watches);
-            for &source in &watches {
-                self.mark_due(source);
+            for place in 0..peer.dealings().watches.len() {
+                self.mark_due(self.peers[index].dealings().watches[place]);
             }
-            self.peers[index].watches = watches;
         }
         self.peers[index].rest();
     }
@@ -530,9 +528,8 @@ impl Hub {
         let (client, address) = (Box::<str>::from(peer.name()), Box::<str>::from(peer.address()));
         let was_logger = peer.is_logger();
         peer.subscriptions.clear();
-        peer.due.clear();
-        let writes = std::mem::take(&mut peer.writes);
-        let watches = std::mem::take(&mut peer.watches);
+        peer.forgive();
+        let (writes, watches) = (peer.take_writes(), peer.take_watches());
         self.peers.touch(index);
         self.peers.forget_name(index);
         for source in writes {
@@ -558,8 +555,8 @@ impl Hub {
     fn watch_silence(&mut self, index: PeerIndex) {
         let peer = &mut self.peers[index];
         let Some(deadline) = peer.connection.deadline() else { return };
-        if peer.alarm.is_none_or(|alarm| alarm > deadline) {
-            peer.alarm = Some(deadline);
+        if peer.alarm > deadline {
+            peer.alarm = deadline;
             let id = peer.id;
             self.set_timer(deadline, Timer::Silence(id));
         }
@@ -571,7 +568,7 @@ impl Hub {
         if self.timers.len() >= self.timers_kept {
             let Self { timers, peers, sources, exchange, .. } = self;
             timers.retain(|&Reverse((at, timer))| match timer {
-                Timer::Silence(id) => peers.find(id).is_some_and(|index| peers[index].alarm == Some(at)),
+                Timer::Silence(id) => peers.find(id).is_some_and(|index| peers[index].alarm == at),
                 Timer::Request(number) => exchange.is_due_at(number, at),
                 Timer::Interval(id, source) => peers.find(id).is_some_and(|index| {
                     let watcher = sources.find(source).and_then(|source| source.watcher(index));
@@ -588,10 +585,10 @@ impl Hub {
     fn check_silence(&mut self, now: Now, at: Instant, id: ConnectionId) {
         let Some(index) = self.peers.find(id) else { return };
         let peer = &mut self.peers[index];
-        if peer.alarm != Some(at) || peer.connection.phase() == Phase::Ended {
+        if peer.alarm != at || peer.connection.phase() == Phase::Ended {
             return;
         }
-        peer.alarm = None;
+        peer.alarm = NEVER;
         peer.decoder.release();
         peer.connection.output.release();
         match peer.connection.check(now.instant) {
@@ -603,8 +600,8 @@ impl Hub {
     /// Notes that a subscriber is to be sent something when it has room.
     pub(crate) fn owe(&mut self, index: PeerIndex, due: Due) {
         let peer = &mut self.peers[index];
-        peer.due.push_back(due);
-        if peer.due.len() == 1 {
+        peer.owe(due);
+        if peer.owed() == 1 {
             self.feed.push(peer.id);
         }
     }

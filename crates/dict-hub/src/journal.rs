@@ -29,6 +29,7 @@ use dict_protocol::time::{Instant, Now, Time};
 use dict_protocol::value::{Dictionary, Value};
 
 use crate::hub::Hub;
+use crate::packed;
 use crate::sources::{Source, SourceId, Writer};
 
 /// An event of the hub.
@@ -190,22 +191,17 @@ fn leave_largest_out(details: &mut Value, depth: usize) {
     }
 }
 
-#[derive(Debug)]
-struct Entry {
-    time: Time,
-    /// Where its patch begins, in all the bytes of this run.
-    at: u64,
-}
-
 /// The spool of the hub's own source.
 #[derive(Debug)]
 pub(crate) struct Journal {
     pub(crate) source: SourceId,
-    entries: VecDeque<Entry>,
-    /// Their patches, one after the other: an entry that had its own piece of memory would take twice as much.
-    patches: VecDeque<u8>,
-    /// How many bytes of patches are not kept any more.
-    removed: u64,
+    /// Where each entry begins, in all the bytes of this run, of which there may be more than can be counted so.
+    entries: VecDeque<u32>,
+    /// Of each entry when it was, in nanoseconds, and its patch, packed. They stand one after the other: an entry that had
+    /// its own piece of memory would take twice as much.
+    packed: VecDeque<u8>,
+    /// How many of those bytes are not kept any more.
+    removed: u32,
     sequence: u64,
     /// The last one that was brought to subscribers.
     passed_on: u64,
@@ -223,6 +219,9 @@ impl Journal {
     /// Events kept for loggers that are away.
     const EVENTS: usize = 100_000;
 
+    /// Bytes that they take at most, whatever the spool may be.
+    const BYTES: usize = 1 << 31;
+
     /// So many bytes of events are not worth giving back.
     const SMALL: usize = 64 << 10;
 
@@ -233,7 +232,7 @@ impl Journal {
         Self {
             source: 0,
             entries: VecDeque::new(),
-            patches: VecDeque::new(),
+            packed: VecDeque::new(),
             removed: 0,
             sequence: 0,
             passed_on: 0,
@@ -304,13 +303,16 @@ impl Journal {
             return;
         }
         self.sequence += 1;
+        let packed = packed::pack(patch, self.limits.depth);
+        let most = self.limits.spool.min(Self::BYTES);
         while !self.entries.is_empty()
-            && (self.entries.len() >= Self::EVENTS || self.patches.len() + patch.len() > self.limits.spool)
+            && (self.entries.len() >= Self::EVENTS || self.packed.len() + packed.len() > most)
         {
             self.remove_oldest();
         }
-        self.entries.push_back(Entry { time, at: self.removed + self.patches.len() as u64 });
-        self.patches.extend(patch);
+        self.entries.push_back(self.removed.wrapping_add(self.packed.len() as u32));
+        self.packed.extend(time.as_nanos().to_le_bytes());
+        self.packed.extend(packed);
         // A note that is kept no more gets no answer but its deadline's.
         let first = self.first();
         while self.notes.front().is_some_and(|&(noted, _)| noted < first) {
@@ -323,9 +325,9 @@ impl Journal {
         self.logged = sequence;
         while self.first() <= sequence && self.remove_oldest() {}
         // What was kept while loggers were away may have been much, and will not soon be as much again.
-        let left = self.patches.len().max(Self::SMALL);
-        if self.patches.capacity() > 4 * left {
-            self.patches.shrink_to(left);
+        let left = self.packed.len().max(Self::SMALL);
+        if self.packed.capacity() > 4 * left {
+            self.packed.shrink_to(left);
             self.entries.shrink_to(self.entries.len());
         }
     }
@@ -333,9 +335,9 @@ impl Journal {
     /// Returns whether there was one.
     fn remove_oldest(&mut self) -> bool {
         let Some(oldest) = self.entries.pop_front() else { return false };
-        let bytes = self.bytes_from(oldest.at, self.entries.front());
-        self.removed += bytes.len() as u64;
-        self.patches.drain(bytes);
+        let bytes = self.bytes_from(oldest, self.entries.front());
+        self.removed = self.removed.wrapping_add(bytes.len() as u32);
+        self.packed.drain(bytes);
         true
     }
 
@@ -344,17 +346,19 @@ impl Journal {
         self.sequence + 1 - self.entries.len() as u64
     }
 
-    /// Where the patch stands that begins there and is followed by that of `next`.
-    fn bytes_from(&self, at: u64, next: Option<&Entry>) -> Range<usize> {
-        let place = |at: u64| (at - self.removed) as usize;
-        place(at)..next.map_or(self.patches.len(), |next| place(next.at))
+    /// Where the entry stands that begins there and is followed by `next`.
+    fn bytes_from(&self, at: u32, next: Option<&u32>) -> Range<usize> {
+        let place = |at: u32| at.wrapping_sub(self.removed) as usize;
+        place(at)..next.map_or(self.packed.len(), |&next| place(next))
     }
 
-    /// When an event that is kept was, and where its patch stands.
-    fn entry(&self, sequence: u64) -> Option<(Time, Range<usize>)> {
+    /// When an event that is kept was, and its patch.
+    fn entry(&self, sequence: u64) -> Option<(Time, Vec<u8>)> {
         let place = usize::try_from(sequence.checked_sub(self.first())?).ok()?;
-        let entry = self.entries.get(place)?;
-        Some((entry.time, self.bytes_from(entry.at, self.entries.get(place + 1))))
+        let mut bytes = self.bytes_from(*self.entries.get(place)?, self.entries.get(place + 1));
+        let time = std::array::from_fn(|_| self.packed[bytes.next().expect("each begins with its time")]);
+        let packed = self.packed.range(bytes).copied().collect();
+        Some((Time::from_nanos(i64::from_le_bytes(time)), packed::unpack(packed, self.limits.depth)))
     }
 }
 
@@ -376,15 +380,14 @@ impl Hub {
     pub(crate) fn settle(&mut self, now: Now) {
         while self.journal.passed_on < self.journal.sequence {
             self.journal.passed_on += 1;
-            self.pass_event_on(now, self.journal.passed_on, false);
+            if let Some((time, patch)) = self.journal.entry(self.journal.passed_on) {
+                self.pass_event_on(now, self.journal.passed_on, time, &patch, false);
+            }
         }
     }
 
-    fn pass_event_on(&mut self, now: Now, sequence: u64, replayed: bool) {
-        let Some((time, bytes)) = self.journal.entry(sequence) else { return };
-        // It is taken out while the hub works with it.
-        let bytes: Vec<u8> = self.journal.patches.range(bytes).copied().collect();
-        let Ok(patch) = Patch::parse(&bytes, self.config.limits.depth) else { return };
+    fn pass_event_on(&mut self, now: Now, sequence: u64, time: Time, bytes: &[u8], replayed: bool) {
+        let Ok(patch) = Patch::parse(bytes, self.config.limits.depth) else { return };
         let update = Update {
             source: self.journal.source,
             sequence,
@@ -392,7 +395,7 @@ impl Hub {
             end: self.journal.ended && sequence == self.journal.sequence,
             end_of_slice: false,
             replayed,
-            patch: &bytes,
+            patch: bytes,
         };
         self.pass_on(now, &update, &patch);
     }
@@ -427,14 +430,14 @@ impl Hub {
         }
         let mut bytes = 0;
         for count in 0.. {
-            let Some((_, patch)) = self.journal.entry(next) else { break };
+            let Some((time, patch)) = self.journal.entry(next) else { break };
             bytes += patch.len();
             if count > 0
                 && (count >= self.config.limits.slice_updates || bytes > self.config.limits.slice as usize)
             {
                 break;
             }
-            self.pass_event_on(now, next, true);
+            self.pass_event_on(now, next, time, &patch, true);
             next += 1;
         }
         self.close_resume(self.journal.source);

@@ -36,7 +36,7 @@
 //! | `subscriptions.rs` | who is sent which source, and when |
 //! | `exchange.rs`, `own_actions.rs` | messages and requests; those that the hub answers itself |
 //! | `forgetting.rs` | new rules while it runs; sources that are to be known no longer |
-//! | `journal.rs` | the hub's own events as a source |
+//! | `journal.rs`, `packed.rs` | the hub's own events as a source; how they are kept that no logger has yet |
 //! | `words.rs` | what of a peer's words is passed on |
 //! | `rules.rs` | what a simulation has it break |
 
@@ -52,6 +52,7 @@ mod journal;
 mod labels;
 mod loggers;
 mod own_actions;
+mod packed;
 mod peers;
 #[cfg(feature = "properties")]
 pub mod properties;

@@ -134,7 +134,7 @@ fn describe_client(peer: &Peer, identity: Option<Arc<str>>) -> Value {
         ("address", peer.address().into()),
         ("product", peer.product().into()),
         ("since", peer.since.as_nanos().into()),
-        ("writes", (peer.writes.len() as u64).into()),
+        ("writes", (peer.dealings().writes.len() as u64).into()),
         ("subscriptions", (peer.subscriptions.len() as u64).into()),
         ("queued", (peer.connection.output.len() as u64).into()),
     ];

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::mem::take;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,9 +70,15 @@ pub(crate) enum Due {
     Forgotten(Arc<[u8]>),
 }
 
-/// What a connection has in hand with others: few connections ever have any of it.
+/// What a connection has in hand with others: thousands may have none of it.
 #[derive(Debug, Default)]
 pub(crate) struct Dealings {
+    /// Sources that it writes.
+    pub(crate) writes: Vec<SourceId>,
+    /// Sources that it watches or follows.
+    pub(crate) watches: Vec<SourceId>,
+    /// Bytes of output kept free for slices that were asked for on its behalf.
+    pub(crate) reserved: usize,
     /// The messages that it was sent last, by whom and under which number: it may refuse each once.
     pub(crate) letters: VecDeque<(ConnectionId, u32)>,
     /// The actions that it answers.
@@ -113,14 +120,17 @@ impl Clock {
     }
 }
 
+/// After all that will ever be.
+pub(crate) const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) id: ConnectionId,
     pub(crate) connection: Connection,
     pub(crate) decoder: Decoder,
-    /// When its silence is looked at next.
-    pub(crate) alarm: Option<Instant>,
+    /// When its silence is looked at next, or [`NEVER`].
+    pub(crate) alarm: Instant,
     /// It is in the list of those that have something to write or to end.
     ready: bool,
     labels: Labels,
@@ -137,16 +147,12 @@ pub(crate) struct Peer {
     /// What the journal says of that.
     pub(crate) clock: Option<Clock>,
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Sources that it writes.
-    pub(crate) writes: Vec<SourceId>,
-    /// Sources that it watches or follows.
-    pub(crate) watches: Vec<SourceId>,
-    pub(crate) due: VecDeque<Due>,
-    /// Bytes of output kept free for slices that were asked for on its behalf.
-    pub(crate) reserved: usize,
+    /// What it is to be sent when it has room; mostly nothing, and then it takes no memory.
+    #[expect(clippy::box_collection, reason = "an empty deque takes four times as much")]
+    pub(crate) due: Option<Box<VecDeque<Due>>>,
     /// It is behind with a source and waits for room.
     pub(crate) waits_for_room: bool,
-    pub(crate) dealings: Option<Box<Dealings>>,
+    dealings: Option<Box<Dealings>>,
     /// It was taken out of everything: only its output is left.
     pub(crate) detached: bool,
 }
@@ -196,39 +202,90 @@ impl Peer {
         }
     }
 
-    /// What it has in hand with others, to change it.
-    pub(crate) fn dealings(&mut self) -> &mut Dealings {
+    /// What it has in hand with others.
+    pub(crate) fn dealings(&self) -> &Dealings {
+        static NONE: Dealings = Dealings {
+            writes: Vec::new(),
+            watches: Vec::new(),
+            reserved: 0,
+            letters: VecDeque::new(),
+            handles: Vec::new(),
+            asked: 0,
+            asked_bytes: 0,
+        };
+        self.dealings.as_deref().unwrap_or(&NONE)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn dealings_mut(&mut self) -> &mut Dealings {
         self.dealings.get_or_insert_default()
     }
 
-    /// How many requests it waits for, and their bytes.
-    pub(crate) fn asked(&self) -> (usize, usize) {
-        self.dealings.as_ref().map_or((0, 0), |dealings| (dealings.asked, dealings.asked_bytes))
+    /// The same, if it has any.
+    pub(crate) fn existing_dealings(&mut self) -> Option<&mut Dealings> {
+        self.dealings.as_deref_mut()
     }
 
-    /// How many actions it answers.
-    pub(crate) fn handles(&self) -> usize {
-        self.dealings.as_ref().map_or(0, |dealings| dealings.handles.len())
+    /// The sources that it writes, taken from it.
+    pub(crate) fn take_writes(&mut self) -> Vec<SourceId> {
+        self.existing_dealings().map(|dealings| take(&mut dealings.writes)).unwrap_or_default()
+    }
+
+    /// The sources that it watches or follows, taken from it.
+    pub(crate) fn take_watches(&mut self) -> Vec<SourceId> {
+        self.existing_dealings().map(|dealings| take(&mut dealings.watches)).unwrap_or_default()
+    }
+
+    /// It writes a source no more.
+    pub(crate) fn stop_writing(&mut self, source: SourceId) {
+        if let Some(dealings) = self.existing_dealings() {
+            dealings.writes.retain(|&written| written != source);
+        }
+    }
+
+    /// It watches or follows a source no more.
+    pub(crate) fn stop_watching(&mut self, source: SourceId) {
+        if let Some(dealings) = self.existing_dealings() {
+            dealings.watches.retain(|&watched| watched != source);
+        }
+    }
+
+    /// How much it is to be sent when it has room.
+    pub(crate) fn owed(&self) -> usize {
+        self.due.as_ref().map_or(0, |due| due.len())
+    }
+
+    /// Takes in what it is to be sent when it has room.
+    pub(crate) fn owe(&mut self, due: Due) {
+        self.due.get_or_insert_default().push_back(due);
+    }
+
+    /// What it is to be sent next.
+    pub(crate) fn next_due(&mut self) -> Option<Due> {
+        self.due.as_mut()?.pop_front()
+    }
+
+    /// It is to be sent nothing of all that any more.
+    pub(crate) fn forgive(&mut self) {
+        self.due = None;
     }
 
     /// Gives up buffers that are empty, if nothing has come or gone but what every connection has: it may be idle for days.
     /// Whoever writes, watches, asks, answers or listens keeps its buffers until the next look at its silence.
     pub(crate) fn rest(&mut self) {
-        let is_idle = self.writes.is_empty()
-            && self.watches.is_empty()
-            && self.dealings.is_none()
+        let is_idle = self.dealings.is_none()
             && self.subscriptions.iter().all(|subscription| subscription.mode != Mode::Messages);
         if is_idle {
             self.connection.output.release();
-            if self.due.is_empty() {
-                self.due = VecDeque::new();
+            if self.owed() == 0 {
+                self.due = None;
             }
         }
     }
 
     /// Whether a slice of `bytes` more could be queued for it.
     pub(crate) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
-        self.connection.output.len() + self.reserved + bytes <= limits.durable_output
+        self.connection.output.len() + self.dealings().reserved + bytes <= limits.durable_output
     }
 }
 
@@ -265,7 +322,7 @@ impl Peers {
             id: ConnectionId { serial: self.serial, index },
             connection: Connection::new(Role::Hub, now.instant, limits),
             decoder: Decoder::new(limits.greeting_body),
-            alarm: None,
+            alarm: NEVER,
             ready: false,
             labels: Labels::new(address),
             since: now.time,
@@ -277,10 +334,7 @@ impl Peers {
             uncertainty: None,
             clock: None,
             subscriptions: Vec::new(),
-            writes: Vec::new(),
-            watches: Vec::new(),
-            due: VecDeque::new(),
-            reserved: 0,
+            due: None,
             waits_for_room: false,
             dealings: None,
             detached: false,
@@ -403,6 +457,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Peer>() <= 392, "{} bytes", size_of::<Peer>());
+        assert!(size_of::<Peer>() <= 296, "{} bytes", size_of::<Peer>());
     }
 }

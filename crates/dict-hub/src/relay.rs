@@ -164,9 +164,9 @@ impl Hub {
                 Some(resume) if replayed && resume.peer == Some(follower.peer) => {
                     let used = length.min(resume.reserved);
                     resume.reserved -= used;
-                    peer.reserved -= used;
+                    peer.dealings_mut().reserved -= used;
                 }
-                _ if peer.connection.output.len() + peer.reserved + length > limit => {
+                _ if peer.connection.output.len() + peer.dealings().reserved + length > limit => {
                     peer.waits_for_room = true;
                     continue;
                 }

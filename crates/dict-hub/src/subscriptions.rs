@@ -112,7 +112,7 @@ impl Hub {
         }
         let (mut left, mut kept) = (HashSet::new(), Vec::new());
         let mut again = Vec::new();
-        for id in std::mem::take(&mut self.peers[peer].watches) {
+        for id in self.peers[peer].take_watches() {
             let wanted = self.wanted(id, peer);
             if wanted.is_some_and(|(mode, _)| self.has_joined(id, peer, mode)) {
                 kept.push(id);
@@ -122,14 +122,18 @@ impl Hub {
             left.insert(id);
             again.extend(wanted.map(|(mode, interval)| (id, mode, interval)));
         }
-        let Peer { watches, due, subscriptions, .. } = &mut self.peers[peer];
-        *watches = kept;
+        if let Some(dealings) = self.peers[peer].existing_dealings() {
+            dealings.watches = kept;
+        }
         // One that does not read must not grow this list by subscribing again and again.
-        due.retain(|due| match due {
-            Due::Source(id) => !left.contains(id),
-            Due::Current(id) => subscriptions.iter().any(|subscription| subscription.id == *id),
-            Due::Forgotten(_) => true,
-        });
+        let Peer { due, subscriptions, .. } = &mut self.peers[peer];
+        if let Some(due) = due {
+            due.retain(|due| match due {
+                Due::Source(id) => !left.contains(id),
+                Due::Current(id) => subscriptions.iter().any(|subscription| subscription.id == *id),
+                Due::Forgotten(_) => true,
+            });
+        }
         for (id, mode, interval) in again {
             self.join(now, id, peer, mode, interval);
         }
@@ -238,7 +242,7 @@ impl Hub {
             });
         }
         if !known {
-            self.peers[peer].watches.push(id);
+            self.peers[peer].dealings_mut().watches.push(id);
         }
         self.owe(peer, Due::Source(id));
     }
@@ -255,7 +259,7 @@ impl Hub {
                 && resume.peer == Some(peer)
             {
                 resume.peer = None;
-                self.peers[peer].reserved -= std::mem::take(&mut resume.reserved);
+                self.peers[peer].dealings_mut().reserved -= std::mem::take(&mut resume.reserved);
             }
             self.mark_due(id);
         }
@@ -286,7 +290,7 @@ impl Hub {
     pub(crate) fn feed(&mut self, now: Now, peer: PeerIndex) {
         let room = self.config.limits.latest_output;
         while self.peers[peer].connection.output.len() < room {
-            match self.peers[peer].due.pop_front() {
+            match self.peers[peer].next_due() {
                 None => return,
                 Some(Due::Current(subscription)) => {
                     self.peers.send(peer, &Packet::Current(Current { subscription }));

@@ -46,11 +46,15 @@ pub const SILENT_HEARTBEATS: u32 = 3;
 pub struct Connection {
     role: Role,
     phase: Phase,
-    /// Silence allowed: until the greeting, then between signs of life.
-    patience: Duration,
+    /// Silence allowed: until the greeting, then between signs of life. In nanoseconds, which take half of a `Duration`.
+    patience: u64,
     heard: Instant,
     /// What is to be written.
     pub output: Output,
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Connection {
@@ -59,7 +63,7 @@ impl Connection {
         Self {
             role,
             phase: Phase::Greeting,
-            patience: limits.greeting,
+            patience: nanoseconds(limits.greeting),
             heard: now,
             output: Output::default(),
         }
@@ -73,7 +77,7 @@ impl Connection {
     /// The greeting is done: from now on `heartbeat` counts.
     pub fn open(&mut self, heartbeat: Duration) {
         self.phase = Phase::Open;
-        self.patience = heartbeat * SILENT_HEARTBEATS;
+        self.patience = nanoseconds(heartbeat * SILENT_HEARTBEATS);
     }
 
     /// Whether `packet` may come now; a sign of life if so.
@@ -105,7 +109,7 @@ impl Connection {
 
     /// When silence will have lasted too long.
     pub fn deadline(&self) -> Option<Instant> {
-        (self.phase != Phase::Ended).then(|| self.heard + self.patience)
+        (self.phase != Phase::Ended).then(|| self.heard + Duration::from_nanos(self.patience))
     }
 
     /// Whether silence has lasted too long.
@@ -114,7 +118,7 @@ impl Connection {
     ///
     /// [`ConnectionError::Silent`] if so, or [`ConnectionError::NoGreeting`]: the connection is to be failed.
     pub fn check(&self, now: Instant) -> Result<(), ConnectionError> {
-        let patience = self.patience;
+        let patience = Duration::from_nanos(self.patience);
         match (self.deadline(), self.phase) {
             (Some(deadline), _) if now < deadline => Ok(()),
             (Some(_), Phase::Greeting) => Err(ConnectionError::NoGreeting { patience }),
