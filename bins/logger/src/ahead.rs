@@ -1,17 +1,15 @@
 //! Rows that are read in a thread of their own, ahead of whoever writes them: each takes about half of the time.
 
 use std::iter::Peekable;
+use std::mem;
 use std::sync::mpsc::{IntoIter, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use dict_protocol::value::Value;
 use dict_timeline::{Content, Filter, Reader, Result, Row};
 
-/// Rows that are handed over at once, at most; the bytes with which they are enough in any case, and the time after which.
-const BATCH: usize = 1_024;
+/// Bytes with which rows are enough to be handed over; otherwise as many are as were read in one go.
 const BATCH_BYTES: usize = 1 << 20;
-const BATCH_TIME: Duration = Duration::from_millis(50);
 /// Batches that may wait to be written: so many that neither side often waits for the other.
 const BATCHES: usize = 16;
 
@@ -23,8 +21,8 @@ pub(crate) struct Batch {
     pub(crate) end: u64,
 }
 
-/// Has `take` write the rows that pass `filter`. It gets one batch at least, or an error, after which there are no more;
-/// when it returns early, reading stops at the next row.
+/// Has `take` write the rows that pass `filter`. It gets batches, some of which may be empty, and after an error no more;
+/// when it returns early, reading stops at the next batch.
 pub(crate) fn read<T>(
     reader: Reader,
     filter: &Filter,
@@ -44,36 +42,38 @@ pub(crate) fn read<T>(
 
 fn hand_over(reader: &Reader, filter: &Filter, batches: &SyncSender<Result<Batch>>) -> Result<()> {
     let mut all = reader.rows(filter)?;
-    loop {
-        let (mut rows, mut bytes, begun) = (Vec::new(), 0, Instant::now());
-        let mut over = None;
-        while over.is_none()
-            && rows.len() < BATCH
-            && bytes < BATCH_BYTES
-            && (rows.is_empty() || begun.elapsed() < BATCH_TIME)
-        {
-            match all.next() {
-                Some(Ok(row)) => {
-                    bytes += size(&row);
-                    rows.push(row);
-                }
-                Some(Err(error)) => over = Some(Err(error)),
-                None => over = Some(Ok(())),
+    while let Some(slice) = all.next_slice() {
+        let mut slice = slice?.into_iter();
+        loop {
+            let rows: Vec<Row> = match enough(slice.as_slice()) {
+                // The slice itself is passed on, and no row of it moved.
+                whole if whole == slice.len() => mem::take(&mut slice).collect(),
+                some => slice.by_ref().take(some).collect(),
+            };
+            if batches.send(Ok(Batch { rows, position: all.position(), end: all.end() })).is_err() {
+                return Ok(());
+            }
+            if slice.len() == 0 {
+                break;
             }
         }
-        let batch = Batch { rows, position: all.position(), end: all.end() };
-        if batches.send(Ok(batch)).is_err() {
-            return Ok(());
-        }
-        if let Some(over) = over {
-            return over;
-        }
     }
+    Ok(())
 }
 
-/// About how many bytes of a row can be large.
+/// How many of these rows are enough to be handed over.
+fn enough(rows: &[Row]) -> usize {
+    let mut bytes = 0;
+    let last = rows.iter().position(|row| {
+        bytes += size(row);
+        bytes >= BATCH_BYTES
+    });
+    last.map_or(rows.len(), |last| last + 1)
+}
+
+/// About how many bytes a row takes.
 fn size(row: &Row) -> usize {
-    match &row.content {
+    let content = match &row.content {
         Content::Change(change) => change.key.len() + change.value.as_ref().map_or(0, size_of_value),
         Content::Message(message) => size_of_value(&message.value),
         Content::Request(request) => {
@@ -81,7 +81,8 @@ fn size(row: &Row) -> usize {
         }
         Content::Note(note) => note.text.len(),
         _ => 0,
-    }
+    };
+    size_of::<Row>() + content
 }
 
 fn size_of_value(value: &Value) -> usize {

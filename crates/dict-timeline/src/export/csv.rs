@@ -3,10 +3,11 @@
 //! Cells hold plain text: numbers in decimal, `NaN`, `Infinity`, `-Infinity`, `true`, `false`; binary, lists and
 //! dictionaries in the `$` form. What a row does not have is empty.
 
-use std::borrow::Cow;
 use std::io;
 
-use super::write_time;
+use dict_protocol::value::Value;
+
+use super::cells::{Cell, Cells};
 use crate::column;
 use crate::row::{Change, Content, Kind, Row};
 
@@ -97,8 +98,7 @@ pub struct CsvWriter<W: io::Write> {
     out: csv::Writer<W>,
     columns: Vec<Column>,
     /// The row that is being written: whole records go out much faster than single fields.
-    record: csv::ByteRecord,
-    time: String,
+    cells: Cells,
 }
 
 impl<W: io::Write> CsvWriter<W> {
@@ -114,7 +114,7 @@ impl<W: io::Write> CsvWriter<W> {
         let mut out = csv::Writer::from_writer(out);
         out.write_record(columns.iter().map(|(_, name, _)| name))?;
         let columns = columns.into_iter().map(|(column, _, _)| *column).collect();
-        Ok(Self { out, columns, record: csv::ByteRecord::new(), time: String::new() })
+        Ok(Self { out, columns, cells: Cells::default() })
     }
 
     /// Writes one row.
@@ -123,25 +123,9 @@ impl<W: io::Write> CsvWriter<W> {
     ///
     /// What the output says.
     pub fn write(&mut self, row: &Row) -> io::Result<()> {
-        let Self { out, columns, record, time } = self;
-        record.clear();
-        for column in columns {
-            let instant = match (&column, &row.content) {
-                (Column::Time, _) => Some(row.time),
-                (Column::WriterTime, Content::Change(change)) => Some(change.writer_time),
-                (Column::Since, Content::Gap(gap)) => gap.since,
-                _ => None,
-            };
-            if let Some(instant) = instant {
-                time.clear();
-                write_time(instant, time);
-                record.push_field(time.as_bytes());
-            } else {
-                record.push_field(cell(*column, row).as_bytes());
-            }
-        }
-        out.write_byte_record(record)?;
-        Ok(())
+        let Self { out, columns, cells } = self;
+        columns.iter().for_each(|column| cells.push(cell(*column, row)));
+        cells.end(out)
     }
 
     /// Hands everything to the output, and gives it back.
@@ -163,11 +147,12 @@ impl<W: io::Write> CsvWriter<W> {
     }
 }
 
-fn cell(column: Column, row: &Row) -> Cow<'_, str> {
+fn cell(column: Column, row: &Row) -> Cell<'_> {
     match column {
-        Column::Kind => row.content.kind().as_str().into(),
-        Column::N => number(row.n),
-        Column::Hub => row.hub.as_ref().into(),
+        Column::Kind => Cell::Text(row.content.kind().as_str()),
+        Column::N => unsigned(row.n),
+        Column::Time => Cell::Time(row.time),
+        Column::Hub => Cell::Text(&row.hub),
         column => match &row.content {
             Content::Change(change) => change_cell(column, change),
             other => other_cell(column, other),
@@ -175,69 +160,79 @@ fn cell(column: Column, row: &Row) -> Cow<'_, str> {
     }
 }
 
-fn change_cell(column: Column, change: &Change) -> Cow<'_, str> {
+fn change_cell(column: Column, change: &Change) -> Cell<'_> {
     match column {
-        Column::Source => change.source.as_ref().into(),
-        Column::Epoch => number(Some(change.epoch)),
-        Column::Sequence => number(Some(change.sequence)),
-        Column::Key => change.key.as_str().into(),
-        Column::Type => column::type_name(change.value.as_ref()).into(),
-        Column::Value => change.value.as_ref().map_or("".into(), column::cell),
+        Column::Source => Cell::Text(&change.source),
+        Column::Epoch => Cell::Unsigned(change.epoch),
+        Column::Sequence => Cell::Unsigned(change.sequence),
+        Column::Key => Cell::Text(&change.key),
+        Column::Type => Cell::Text(column::type_name(change.value.as_ref())),
+        Column::Value => value(change.value.as_ref()),
+        Column::WriterTime => Cell::Time(change.writer_time),
         Column::Removed => flag(change.value.is_none()),
-        Column::Offset => number(Some(change.offset)),
-        Column::Uncertainty => number(change.uncertainty),
+        Column::Offset => Cell::Signed(change.offset),
+        Column::Uncertainty => unsigned(change.uncertainty),
         Column::Replayed => flag(change.replayed),
         Column::Late => flag(change.late),
-        _ => "".into(),
+        _ => Cell::Empty,
     }
 }
 
-fn other_cell(column: Column, content: &Content) -> Cow<'_, str> {
+fn other_cell(column: Column, content: &Content) -> Cell<'_> {
     match (column, content) {
         (C::Source, content) => text(content.source()),
-        (C::Epoch, Content::Gap(gap)) => number(Some(gap.epoch)),
-        (C::FirstSequence, Content::Gap(gap)) => number(Some(gap.first_sequence)),
-        (C::LastSequence, Content::Gap(gap)) => number(gap.last_sequence),
-        (C::ToEpoch, Content::Gap(gap)) => number(gap.to.map(|(epoch, _)| epoch)),
-        (C::ToSequence, Content::Gap(gap)) => number(gap.to.map(|(_, sequence)| sequence)),
-        (C::Reason, Content::Gap(gap)) => gap.reason.as_str().into(),
-        (C::Type, Content::Message(message)) => column::type_name(Some(&message.value)).into(),
-        (C::Value, Content::Message(message)) => column::cell(&message.value),
+        (C::Epoch, Content::Gap(gap)) => Cell::Unsigned(gap.epoch),
+        (C::FirstSequence, Content::Gap(gap)) => Cell::Unsigned(gap.first_sequence),
+        (C::LastSequence, Content::Gap(gap)) => unsigned(gap.last_sequence),
+        (C::ToEpoch, Content::Gap(gap)) => unsigned(gap.to.map(|(epoch, _)| epoch)),
+        (C::ToSequence, Content::Gap(gap)) => unsigned(gap.to.map(|(_, sequence)| sequence)),
+        (C::Reason, Content::Gap(gap)) => Cell::Text(gap.reason.as_str()),
+        (C::Since, Content::Gap(gap)) => gap.since.map_or(Cell::Empty, Cell::Time),
+        (C::Type, Content::Message(message)) => Cell::Text(column::type_name(Some(&message.value))),
+        (C::Value, Content::Message(message)) => Cell::Value(&message.value),
         (C::From, Content::Message(message)) => text(message.from.as_deref()),
         (C::To, Content::Message(message)) => text(message.to.as_deref()),
         (C::Encoding, Content::Message(message)) => text(message.encoding.as_deref()),
-        (C::Type, Content::Request(request)) => column::type_name(Some(&request.value)).into(),
-        (C::Value, Content::Request(request)) => column::cell(&request.value),
-        (C::Id, Content::Request(request)) => number(request.id),
+        (C::Type, Content::Request(request)) => Cell::Text(column::type_name(Some(&request.value))),
+        (C::Value, Content::Request(request)) => Cell::Value(&request.value),
+        (C::Id, Content::Request(request)) => unsigned(request.id),
         (C::From, Content::Request(request)) => text(request.from.as_deref()),
         (C::To, Content::Request(request)) => text(request.to.as_deref()),
         (C::Action, Content::Request(request)) => text(request.action.as_deref()),
         (C::Outcome, Content::Request(request)) => text(request.outcome.as_deref()),
-        (C::Result, Content::Request(request)) => request.result.as_ref().map_or("".into(), column::cell),
-        (C::Duration, Content::Request(request)) => number(request.duration),
-        (C::Event, Content::Connection(connection)) => connection.event.as_str().into(),
+        (C::Result, Content::Request(request)) => value(request.result.as_ref()),
+        (C::Duration, Content::Request(request)) => signed(request.duration),
+        (C::Event, Content::Connection(connection)) => Cell::Text(&connection.event),
         (C::Client, Content::Connection(connection)) => text(connection.client.as_deref()),
         (C::Address, Content::Connection(connection)) => text(connection.address.as_deref()),
         (C::Product, Content::Connection(connection)) => text(connection.product.as_deref()),
         (C::Reason, Content::Connection(connection)) => text(connection.reason.as_deref()),
         (C::Client, Content::Clock(clock)) => text(clock.client.as_deref()),
-        (C::Offset, Content::Clock(clock)) => number(clock.offset),
-        (C::Uncertainty, Content::Clock(clock)) => number(clock.uncertainty),
-        (C::Event, Content::Note(note)) => note.event.as_str().into(),
+        (C::Offset, Content::Clock(clock)) => signed(clock.offset),
+        (C::Uncertainty, Content::Clock(clock)) => signed(clock.uncertainty),
+        (C::Event, Content::Note(note)) => Cell::Text(&note.event),
         (C::From, Content::Note(note)) => text(note.from.as_deref()),
-        (C::Text, Content::Note(note)) => note.text.as_str().into(),
-        _ => "".into(),
+        (C::Text, Content::Note(note)) => Cell::Text(&note.text),
+        _ => Cell::Empty,
     }
 }
 
-fn text(text: Option<&str>) -> Cow<'_, str> {
-    text.unwrap_or_default().into()
+fn text(text: Option<&str>) -> Cell<'_> {
+    text.map_or(Cell::Empty, Cell::Text)
 }
 
-fn number<'a, T: ToString>(number: Option<T>) -> Cow<'a, str> {
-    number.map_or("".into(), |number| number.to_string().into())
+fn value(value: Option<&Value>) -> Cell<'_> {
+    value.map_or(Cell::Empty, Cell::Value)
 }
 
-fn flag<'a>(truth: bool) -> Cow<'a, str> {
-    if truth { "true".into() } else { "".into() }
+fn signed<'a>(number: Option<i64>) -> Cell<'a> {
+    number.map_or(Cell::Empty, Cell::Signed)
+}
+
+fn unsigned<'a>(number: Option<u64>) -> Cell<'a> {
+    number.map_or(Cell::Empty, Cell::Unsigned)
+}
+
+fn flag<'a>(truth: bool) -> Cell<'a> {
+    if truth { Cell::Text("true") } else { Cell::Empty }
 }

@@ -1,7 +1,9 @@
 //! Rows as text: JSON Lines, CSV, and one column a key.
 
+mod cells;
 pub mod csv;
 pub mod json;
+mod seconds;
 pub mod wide;
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! One column a key: what a spreadsheet wants.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use dict_protocol::time::Time;
 use dict_protocol::value::Value;
 use hashbrown::HashMap;
 
+use super::cells::{Cell, Cells};
 use super::json::write_text;
 use super::write_time;
 use crate::column;
@@ -178,21 +179,20 @@ impl Wide<'_> {
 ///
 /// As from [`Rows`], and what `out` says.
 pub fn write_csv(wide: &mut Wide<'_>, out: impl Write, mut progress: impl FnMut(u64, u64)) -> Result<()> {
-    let mut out = csv::Writer::from_writer(out);
-    let names = wide.columns.iter().map(|(source, key)| format!("{source}:{key}"));
-    let header: Vec<String> = ["time".to_owned(), "n".to_owned()].into_iter().chain(names).collect();
-    out.write_record(header).map_err(io::Error::from)?;
-    let mut text = String::new();
+    let (mut out, mut cells) = (csv::Writer::from_writer(out), Cells::default());
+    cells.push(Cell::Text("time"));
+    cells.push(Cell::Text("n"));
+    for (source, key) in wide.columns() {
+        cells.push(Cell::Text(&format!("{source}:{key}")));
+    }
+    cells.end(&mut out)?;
     while let Some(line) = wide.next_line()? {
-        text.clear();
-        write_time(line.time, &mut text);
-        out.write_field(&text).map_err(io::Error::from)?;
-        out.write_field(line.n.to_string()).map_err(io::Error::from)?;
+        cells.push(Cell::Time(line.time));
+        cells.push(Cell::Unsigned(line.n));
         for value in line.values {
-            let cell = value.as_ref().map_or("".into(), column::cell);
-            out.write_field(cell.as_bytes()).map_err(io::Error::from)?;
+            cells.push(value.as_ref().map_or(Cell::Empty, Cell::Value));
         }
-        out.write_record(None::<&[u8]>).map_err(io::Error::from)?;
+        cells.end(&mut out)?;
         let (done, total) = wide.progress();
         progress(done, total);
     }

@@ -1,12 +1,13 @@
 //! Rows that pass a filter, in their order, from one file after the other.
 
 use std::iter::FusedIterator;
+use std::mem;
 use std::path::PathBuf;
 use std::vec;
 
 use super::file::FileRows;
 use super::{Held, Reader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::{Filter, Limit};
 use crate::row::Row;
 
@@ -20,8 +21,12 @@ pub struct Rows<'r> {
     /// Files that have not been begun, the next last.
     parts: Vec<PathBuf>,
     current: Option<(Held<'r>, FileRows)>,
-    /// The last so many, if that is what was asked for.
+    /// What was read and not handed on yet: a slice, or the last so many, if that is what was asked for.
     ready: vec::IntoIter<Row>,
+    /// What comes after those: the end, for this reason.
+    failed: Option<Error>,
+    /// How many rows the last slice had.
+    slice: usize,
     left: u64,
     end: u64,
     at: u64,
@@ -47,6 +52,8 @@ impl Reader {
             parts,
             current: None,
             ready: vec::IntoIter::default(),
+            failed: None,
+            slice: 0,
             left: u64::MAX,
             end,
             at: filter.after.unwrap_or_default(),
@@ -75,14 +82,9 @@ impl<'r> Rows<'r> {
     fn read_last(&mut self, count: u64) -> Result<()> {
         let mut found: Vec<Vec<Row>> = Vec::new();
         let mut left = count;
-        for path in std::mem::take(&mut self.parts) {
+        for path in mem::take(&mut self.parts) {
             let Some(file) = self.reader.part(&path)? else { continue };
-            let filter = Filter { limit: Some(Limit::Last(left)), ..self.filter.clone() };
-            let mut rows = file.rows(&filter, self.end.cast_signed())?;
-            let mut of_file = Vec::new();
-            while let Some(row) = rows.next(&file) {
-                of_file.push(row?);
-            }
+            let of_file = file.last_rows(&self.filter, self.end.cast_signed(), left)?;
             left -= of_file.len() as u64;
             found.push(of_file);
             if left == 0 {
@@ -93,18 +95,63 @@ impl<'r> Rows<'r> {
         Ok(())
     }
 
-    /// The next row from the files.
-    fn read(&mut self) -> Result<Option<Row>> {
+    /// The rows that come next, as many as are read in one go, which may be none: for who takes many at once, since each
+    /// is then moved less often than by the iterator. `None`: there are no more.
+    ///
+    /// # Errors
+    ///
+    /// As from the iterator.
+    pub fn next_slice(&mut self) -> Option<Result<Vec<Row>>> {
+        if self.left == 0 {
+            return None;
+        }
+        if self.ready.len() == 0 {
+            if let Some(error) = self.take_error() {
+                return Some(Err(error));
+            }
+            if !self.read() {
+                return None;
+            }
+        }
+        let mut rows: Vec<Row> = mem::take(&mut self.ready).collect();
+        rows.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= rows.len() as u64;
+        self.at = rows.last().and_then(|row| row.n).unwrap_or(self.at);
+        Some(Ok(rows))
+    }
+
+    /// Reads one more slice, whose rows are ready then. Returns whether there may be more.
+    fn read(&mut self) -> bool {
+        // Most slices are about as long as the one before.
+        let mut slice = Vec::with_capacity(self.slice);
+        let more = self.fill(&mut slice);
+        self.slice = slice.len();
+        self.ready = slice.into_iter();
+        more.unwrap_or_else(|error| {
+            self.failed = Some(error);
+            true
+        })
+    }
+
+    /// Appends the rows of one more slice of the files.
+    fn fill(&mut self, out: &mut Vec<Row>) -> Result<bool> {
         loop {
             if let Some((file, rows)) = &mut self.current {
-                if let Some(row) = rows.next(file) {
-                    return row.map(Some);
+                if rows.fill(file, out)? {
+                    return Ok(true);
                 }
                 self.current = None;
             }
-            let Some(path) = self.parts.pop() else { return Ok(None) };
+            let Some(path) = self.parts.pop() else { return Ok(false) };
             self.current = self.open(&path)?;
         }
+    }
+
+    /// Why reading failed, if it did. It has ended then.
+    fn take_error(&mut self) -> Option<Error> {
+        let error = self.failed.take()?;
+        self.left = 0;
+        Some(error)
     }
 
     fn open(&self, path: &std::path::Path) -> Result<Option<(Held<'r>, FileRows)>> {
@@ -118,25 +165,20 @@ impl Iterator for Rows<'_> {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Result<Row>> {
-        if self.left == 0 {
-            return None;
-        }
-        let next = match self.ready.next() {
-            Some(row) => Ok(Some(row)),
-            None => self.read(),
-        };
-        match next {
-            Ok(Some(row)) => {
+        while self.left > 0 {
+            if let Some(row) = self.ready.next() {
                 self.left -= 1;
                 self.at = row.n.unwrap_or(self.at);
-                Some(Ok(row))
+                return Some(Ok(row));
             }
-            Ok(None) => None,
-            Err(error) => {
-                self.left = 0;
-                Some(Err(error))
+            if let Some(error) = self.take_error() {
+                return Some(Err(error));
+            }
+            if !self.read() {
+                return None;
             }
         }
+        None
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn each(
     ))?;
     let mut rows = query.query([from, to])?;
     while let Some(row) = rows.next()? {
-        let record = parse(row)?;
+        let record = parse(row.get(0)?, row.get(1)?, row)?;
         if record.n + record.rows > from {
             each(&record)?;
         }
@@ -77,15 +77,14 @@ pub(crate) fn try_slice(
         count += 1;
         next = Some(if backwards { n - 1 } else { n + numbers.max(1) });
         if n + numbers > from {
-            each(n, numbers, parse(row))?;
+            each(n, numbers, parse(n, numbers, row))?;
         }
     }
     Ok(next.filter(|next| count == limit && (from..=to).contains(next)))
 }
 
-/// The record that a query of [`select_records`] stands at.
-fn parse<'a>(row: &'a Row<'_>) -> Result<Record<'a>> {
-    let n: i64 = row.get(0)?;
+/// The record that a query of [`select_records`] stands at, of which its number and how many it takes were read.
+fn parse<'a>(n: i64, rows: i64, row: &'a Row<'_>) -> Result<Record<'a>> {
     let kind: i64 = row.get(2)?;
     let kind = RecordKind::from_code(kind).ok_or_else(|| Error::Corrupt {
         n: n.cast_unsigned(),
@@ -97,7 +96,7 @@ fn parse<'a>(row: &'a Row<'_>) -> Result<Record<'a>> {
     };
     let record = Record {
         n,
-        rows: row.get(1)?,
+        rows,
         kind,
         replayed,
         late,

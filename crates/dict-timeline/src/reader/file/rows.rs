@@ -1,13 +1,11 @@
 //! Rows of one file that pass a filter, in their order.
 
-use std::vec;
-
 use super::File;
 use super::merge::{Merge, Table};
 use super::scan::Scan;
 use super::spans::{Range, cut};
-use crate::error::{Error, Result};
-use crate::filter::{Filter, Limit};
+use crate::error::Result;
+use crate::filter::Filter;
 use crate::row::{Kind, Row};
 
 /// With more keys than this, everything is read in order and what does not pass is left out.
@@ -21,10 +19,6 @@ pub(in crate::reader) struct FileRows {
     filter: Filter,
     /// What is still to be read, the next last.
     stages: Vec<Stage>,
-    ready: vec::IntoIter<Row>,
-    /// What comes after those: the end, for this reason.
-    failed: Option<Error>,
-    left: u64,
 }
 
 #[derive(Debug)]
@@ -43,33 +37,38 @@ impl Stage {
 }
 
 impl File {
-    /// The rows up to number `last` that pass `filter`.
+    /// The rows up to number `last` that pass `filter`, whatever its limit.
     ///
     /// A few keys, or kinds other than `change`, are read where they stand in order; everything else by going through
-    /// all rows in the time asked for. The last so many are searched from the end, and kept in memory.
+    /// all rows in the time asked for.
     pub(in crate::reader) fn rows(&self, filter: &Filter, last: i64) -> Result<FileRows> {
+        self.begin(filter, last, false, u64::MAX)
+    }
+
+    /// The last `count` of them. They are searched from the end.
+    pub(in crate::reader) fn last_rows(&self, filter: &Filter, last: i64, count: u64) -> Result<Vec<Row>> {
+        let mut from_end = self.begin(filter, last, true, count)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut rows = Vec::new();
+        while rows.len() < count {
+            let more = from_end.fill(self, &mut rows);
+            // What was read before an error is good, and may be enough.
+            if rows.len() < count && !more? {
+                break;
+            }
+        }
+        rows.truncate(count);
+        rows.reverse();
+        Ok(rows)
+    }
+
+    fn begin(&self, filter: &Filter, last: i64, backwards: bool, wanted: u64) -> Result<FileRows> {
         // In this order: what is derived by now is below what has been committed by then.
         let derived = self.derived()?;
         let end = self.end()?.min(last);
         let ranges = self.ranges(filter, end)?;
-        let backwards = matches!(filter.limit, Some(Limit::Last(_)));
-        let left = match filter.limit {
-            Some(Limit::First(count) | Limit::Last(count)) => count,
-            None => u64::MAX,
-        };
-        let stages = self.stages(filter, ranges, (derived, end), backwards, left)?;
-        let mut rows =
-            FileRows { filter: filter.clone(), stages, ready: vec::IntoIter::default(), failed: None, left };
-        if backwards {
-            let mut last = Vec::new();
-            while let Some(row) = rows.next(self) {
-                last.push(row?);
-            }
-            last.reverse();
-            rows.stages.clear();
-            (rows.left, rows.ready) = (left, last.into_iter());
-        }
-        Ok(rows)
+        let stages = self.stages(filter, ranges, (derived, end), backwards, wanted)?;
+        Ok(FileRows { filter: filter.clone(), stages })
     }
 
     /// How to read: the stages, the first to be read last.
@@ -100,31 +99,18 @@ impl File {
 }
 
 impl FileRows {
-    /// The next one, from the file that this was made of.
-    pub(in crate::reader) fn next(&mut self, file: &File) -> Option<Result<Row>> {
-        if self.left == 0 {
-            return None;
+    /// Appends the rows of one more slice of the file that this was made of. Returns whether there may be more. What was
+    /// appended before an error is good.
+    pub(in crate::reader) fn fill(&mut self, file: &File, out: &mut Vec<Row>) -> Result<bool> {
+        let Some(stage) = self.stages.last_mut() else { return Ok(false) };
+        match stage.fill(file, &self.filter, out) {
+            Ok(true) => {}
+            Ok(false) => drop(self.stages.pop()),
+            Err(error) => {
+                self.stages.clear();
+                return Err(error);
+            }
         }
-        loop {
-            if let Some(row) = self.ready.next() {
-                self.left -= 1;
-                return Some(Ok(row));
-            }
-            if let Some(error) = self.failed.take() {
-                return Some(Err(error));
-            }
-            let stage = self.stages.last_mut()?;
-            let mut slice = Vec::new();
-            match stage.fill(file, &self.filter, &mut slice) {
-                Ok(true) => {}
-                Ok(false) => drop(self.stages.pop()),
-                // What was read before it is good.
-                Err(error) => {
-                    self.stages.clear();
-                    self.failed = Some(error);
-                }
-            }
-            self.ready = slice.into_iter();
-        }
+        Ok(true)
     }
 }

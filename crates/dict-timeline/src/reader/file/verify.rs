@@ -436,10 +436,12 @@ impl Check<'_> {
         let mut found = Fingerprints::default();
         let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Change).collect();
         let mut rows = self.file.rows(&Filter { kinds, ..Filter::default() }, self.snapshot.end)?;
-        while let Some(row) = rows.next(self.file) {
-            let row = row?;
-            let n = row.n.unwrap_or_default().cast_signed();
-            found.add(n, |hasher| hash_row(hasher, &row));
+        let mut slice = Vec::new();
+        while rows.fill(self.file, &mut slice)? {
+            for row in slice.drain(..) {
+                let n = row.n.unwrap_or_default().cast_signed();
+                found.add(n, |hasher| hash_row(hasher, &row));
+            }
         }
         self.compare("others", &self.others.differences(&found));
         Ok(())
