@@ -3,7 +3,7 @@
 //! SQLite has no NaN, no booleans and no long integers, and turns one number type into another where a column has a
 //! type of its own. So every value stands in a column without one, and the number beside it says what it is.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use dict_protocol::encoding::json::Style;
 use dict_protocol::encoding::tagged;
@@ -92,17 +92,20 @@ pub(crate) fn type_name(value: Option<&Value>) -> &'static str {
     value.map_or("removed", |value| value.kind().as_str())
 }
 
-/// A value as the text of one cell: what a table or a CSV file shows under a type's name.
-pub(crate) fn cell(value: &Value) -> Cow<'_, str> {
+/// Appends a value as the text of one cell: what a table or a CSV file shows under a type's name.
+pub(crate) fn write_cell(value: &Value, out: &mut String) {
     match value {
-        Value::Null => Cow::Borrowed(""),
-        Value::Text(text) => Cow::Borrowed(text),
-        Value::Float(float) if float.is_nan() => Cow::Borrowed("NaN"),
+        Value::Null => {}
+        Value::Text(text) => out.push_str(text),
+        Value::Float(float) if float.is_nan() => out.push_str("NaN"),
         Value::Float(float) if float.is_infinite() => {
-            Cow::Borrowed(if *float > 0.0 { "Infinity" } else { "-Infinity" })
+            out.push_str(if *float > 0.0 { "Infinity" } else { "-Infinity" });
         }
-        Value::Integer(integer) => Cow::Owned(integer.to_string()),
-        other => Cow::Owned(json(other)),
+        Value::Integer(integer) => {
+            // Writing to a string does not fail.
+            let _ = write!(out, "{integer}");
+        }
+        other => write_json(other, out),
     }
 }
 

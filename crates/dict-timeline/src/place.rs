@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::lock::beside;
 use crate::schema::APPLICATION_ID;
 
 /// What stands at a path before SQLite is let at it.
@@ -69,7 +70,10 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
     }
     let mut header = Vec::with_capacity(HEADER);
     file.take(HEADER as u64).read_to_end(&mut header).map_err(access)?;
-    if header.is_empty() {
+    // Of a file whose first page was being written when the power failed there may be nothing but its length; what SQLite
+    // was doing stands in its journal.
+    let is_blank = header.iter().all(|byte| *byte == 0);
+    if header.is_empty() || is_blank && beside(path, "-journal").exists() {
         return Ok(Found::Nothing);
     }
     if header.len() < HEADER || !header.starts_with(MAGIC) {

@@ -39,8 +39,7 @@ impl Cells {
             Cell::Signed(number) => self.write(number),
             Cell::Unsigned(number) => self.write(number),
             Cell::Time(time) => self.seconds.write(time, &mut self.text),
-            Cell::Value(Value::Integer(integer)) => self.write(integer),
-            Cell::Value(value) => return self.cells.push_field(column::cell(value).as_bytes()),
+            Cell::Value(value) => column::write_cell(value, &mut self.text),
         }
         self.cells.push_field(self.text.as_bytes());
     }

@@ -14,18 +14,16 @@ const REMEMBERED: usize = 16;
 /// The seconds that were written last.
 #[derive(Debug, Default)]
 pub(super) struct Seconds {
-    /// Each in the place that its number gives it, with its text up to the fraction.
-    remembered: [Option<(i64, String)>; REMEMBERED],
+    /// Each in the place that its number gives it, with its text up to the fraction; none yet where that is empty.
+    remembered: [(i64, String); REMEMBERED],
 }
 
 impl Seconds {
     /// Appends a time as [`write_time`] does.
     pub(super) fn write(&mut self, time: Time, out: &mut String) {
         let (second, fraction) = (time.as_nanos().div_euclid(SECOND), time.as_nanos().rem_euclid(SECOND));
-        let place = &mut self.remembered[second.rem_euclid(REMEMBERED as i64) as usize];
-        if let Some((remembered, text)) = place
-            && *remembered == second
-        {
+        let (remembered, text) = &mut self.remembered[second.rem_euclid(REMEMBERED as i64) as usize];
+        if *remembered == second && !text.is_empty() {
             out.push_str(text);
             // Writing to a string does not fail.
             let _ = write!(out, "{fraction:09}Z");
@@ -33,8 +31,9 @@ impl Seconds {
         }
         let start = out.len();
         write_time(time, out);
-        let (text, _) = out[start..].split_at(out.len() - start - "000000000Z".len());
-        *place = Some((second, text.to_owned()));
+        *remembered = second;
+        text.clear();
+        text.push_str(&out[start..out.len() - "000000000Z".len()]);
     }
 }
 

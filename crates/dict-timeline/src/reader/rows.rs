@@ -112,6 +112,11 @@ impl<'r> Rows<'r> {
             if !self.read() {
                 return None;
             }
+            if self.ready.len() == 0
+                && let Some(error) = self.take_error()
+            {
+                return Some(Err(error));
+            }
         }
         let mut rows: Vec<Row> = mem::take(&mut self.ready).collect();
         rows.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));

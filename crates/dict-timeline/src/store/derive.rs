@@ -22,14 +22,21 @@ use crate::record::DEPTH;
 const AT_ONCE: usize = 256;
 /// So many are put in with each commit, or as often as nothing else is to be done, while there is a run.
 const PIECE: usize = 20_000;
-/// With so many waiting, they become a run.
-const RUN: usize = 2_000_000;
-/// With so many bytes of values waiting, they become a run.
+/// With so many waiting, they become a run; with few of them in tests, which are to see many runs. Each run touches a page or
+/// two of every key: of 10,000 keys, 2 million changes took 450 bytes written for a change where 1 million took 600. They
+/// take 40 bytes each and their values, twice, for a run that is being put in and the one that waits.
+const RUN: usize = if cfg!(test) { 5_000 } else { 2_000_000 };
+/// With so many bytes of values waiting, they become a run, and if there is one, it is put in at once.
 const RUN_BYTES: usize = 64 << 20;
-/// After so long they become a run in any case. Each run touches a page or two of every key, so where disks are slow short
-/// runs slow down the writer, whose runs become shorter still: with 2 s, a minute of 10,000 keys took 900 bytes written
-/// for a change and more in the end, with 5 s it takes 600. Whoever reads by key goes through what waits here as it came.
+/// After so long they become a run in any case. Where disks are slow short runs slow down the writer, whose runs become
+/// shorter still: with 2 s, a minute of 10,000 keys took 900 bytes written for a change and more in the end. Whoever reads
+/// by key goes through what waits here as it came.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many rows go in with one statement, which costs a fifth less than one each; what is left over goes in one by one.
+const BLOCK: usize = 64;
+/// Parameters of a row.
+const COLUMNS: usize = 6;
 
 /// Changes that wait for their place in the table.
 #[derive(Debug, Default)]
@@ -78,8 +85,14 @@ impl Deriver {
         self.waiting.list.is_empty() && self.run.list.is_empty()
     }
 
-    /// Puts in what is due, within the transaction that is open. `end` is where the numbering goes on. Returns where
-    /// the numbers begin that may not all be in, if that moved.
+    /// Changes that are in no run.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.list.len()
+    }
+
+    /// Puts in what is due, within the transaction that is open, in which `arrived` changes came. `end` is where the
+    /// numbering goes on. Returns where the numbers begin that may not all be in, if that moved.
     pub(super) fn put_due(&mut self, database: &Connection, end: i64, arrived: usize) -> Result<Option<i64>> {
         if self.run.list.is_empty() {
             let patience = self.since.is_none_or(|since| since.elapsed() >= PATIENCE);
@@ -90,7 +103,8 @@ impl Deriver {
             self.begin_run(end);
         }
         // Twice what comes in, so that a run is in before as much again has come.
-        self.put(database, PIECE.max(2 * arrived))
+        let count = if self.waiting.values.len() < RUN_BYTES { PIECE.max(2 * arrived) } else { usize::MAX };
+        self.put(database, count)
     }
 
     /// Puts in a piece of what there is, due or not.
@@ -124,11 +138,11 @@ impl Deriver {
     }
 }
 
-/// So many rows go in with one statement, which costs a fifth less than one each; what is left over goes in one by one.
-const BLOCK: usize = 64;
-
 /// Puts rows in, so many with each execution of a statement.
 fn insert<const ROWS: usize>(database: &Connection, blocks: &[[Change; ROWS]], values: &[u8]) -> Result<()> {
+    if blocks.is_empty() {
+        return Ok(());
+    }
     let rows = ["(?, ?, ?, ?, ?, ?)"; ROWS].join(", ");
     let mut insert = database.prepare_cached(&format!(
         "INSERT OR REPLACE INTO change_row (series_id, n, time, late, type, value) VALUES {rows}"
@@ -141,9 +155,6 @@ fn insert<const ROWS: usize>(database: &Connection, blocks: &[[Change; ROWS]], v
     }
     Ok(())
 }
-
-/// Parameters of a row.
-const COLUMNS: usize = 6;
 
 impl Change {
     /// Binds it as the row whose parameters begin at `first`.

@@ -102,9 +102,7 @@ impl Store {
         for batch in batches {
             group.store(batch)?;
         }
-        drop(group);
-        let arrived = batches.iter().map(|batch| batch.entries.len()).sum();
-        self.memory.finish(&self.database, arrived)?;
+        group.finish()?;
         transaction.commit()?;
         self.checkpoint()
     }
@@ -215,6 +213,11 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection> {
 
 #[cfg(test)]
 impl Store {
+    /// Changes that wait, but for those of a run.
+    pub(super) fn waiting(&self) -> usize {
+        self.memory.deriver.waiting()
+    }
+
     /// Makes the disk full, as it were, at so many pages.
     pub(super) fn limit_pages(&self, pages: i64) {
         self.database.pragma_update(None, "max_page_count", pages).unwrap();

@@ -38,6 +38,8 @@ pub(super) struct Group<'a> {
     insert: CachedStatement<'a>,
     memory: &'a mut Memory,
     streams: &'a mut Vec<Option<Declared>>,
+    /// How many changes were stored.
+    changes: usize,
 }
 
 impl<'a> Group<'a> {
@@ -50,7 +52,7 @@ impl<'a> Group<'a> {
             "INSERT INTO record (n, rows, kind, flags, stream_id, sequence, time, hub_time, writer_time, offset,
                 uncertainty, context, crc, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
-        Ok(Self { database, insert, memory, streams })
+        Ok(Self { database, insert, memory, streams, changes: 0 })
     }
 
     pub(super) fn store(&mut self, batch: &Batch) -> Result<()> {
@@ -147,7 +149,17 @@ impl<'a> Group<'a> {
         self.insert(&record)?;
         let changes = self.memory.absorb(self.database, &record, &contents, numbers, Absorb::New)?;
         self.memory.advance(&record, numbers, changes);
+        self.changes += changes as usize;
         Ok(())
+    }
+
+    /// Writes what is kept beside the rows of a group; the last step before its commit.
+    pub(super) fn finish(self) -> Result<()> {
+        let Self { database, memory, changes, .. } = self;
+        memory.sources.write_positions(database)?;
+        memory.spans.write(database)?;
+        let derived = memory.deriver.put_due(database, memory.next_n, changes)?;
+        write_derived(database, derived)
     }
 
     fn insert(&mut self, record: &Record<'_>) -> Result<()> {
@@ -241,14 +253,6 @@ impl Memory {
             position.time = record.time;
             position.dirty = true;
         }
-    }
-
-    /// Writes what is kept beside the rows of a group; the last step before its commit.
-    pub(super) fn finish(&mut self, database: &Connection, arrived: usize) -> Result<()> {
-        self.sources.write_positions(database)?;
-        self.spans.write(database)?;
-        let derived = self.deriver.put_due(database, self.next_n, arrived)?;
-        write_derived(database, derived)
     }
 }
 

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use dict_protocol::time::Time;
+use dict_protocol::value::Value;
 
 use super::*;
 use crate::{CommitOptions, Committer, Filter, Reader};
@@ -76,12 +77,54 @@ fn a_file_whose_writer_was_killed_at_its_first_page_is_made_anew() {
     database.pragma_update(None, "application_id", crate::schema::APPLICATION_ID).unwrap();
     database.close().unwrap();
     fs::write(beside(&path, "-journal"), journal_of_nothing()).unwrap();
+    let other = directory.path().join("other.db");
+    // As after a power cut.
+    fs::write(&other, vec![0; fs::metadata(&path).unwrap().len() as usize]).unwrap();
+    fs::write(beside(&other, "-journal"), journal_of_nothing()).unwrap();
 
+    for path in [path, other] {
+        let mut timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
+        timeline.append(&[batch(1..=10)]).unwrap();
+        assert_eq!(Reader::open(&path).unwrap().rows(&Filter::default()).unwrap().count(), 10);
+        timeline.close().unwrap();
+        assert_eq!(Timeline::create_or_open(&path, OPTIONS).unwrap().positions().unwrap()[0].sequence, 10);
+    }
+}
+
+#[test]
+fn zeros_alone_are_no_timeline_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("zeros");
+    fs::write(&path, [0; 8_192]).unwrap();
+    assert!(matches!(Timeline::create_or_open(&path, OPTIONS), Err(Error::Foreign { .. })));
+    assert_eq!(fs::read(&path).unwrap(), [0; 8_192]);
+}
+
+#[test]
+fn updates_of_many_keys_under_load_do_not_pile_up() {
+    const KEYS: usize = 30;
+    const UPDATES: u64 = 1_000;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.db");
     let mut timeline = Timeline::create_or_open(&path, OPTIONS).unwrap();
-    timeline.append(&[batch(1..=10)]).unwrap();
-    assert_eq!(Reader::open(&path).unwrap().rows(&Filter::default()).unwrap().count(), 10);
+    let mut most = 0;
+    for group in 0..10 {
+        let mut batch = batch(group * UPDATES + 1..=(group + 1) * UPDATES);
+        batch.bytes.clear();
+        for entry in &mut batch.entries {
+            let start = batch.bytes.len();
+            let change = (0..KEYS).map(|key| (format!("key{key}"), Value::from(entry.sequence))).collect();
+            dict_protocol::change::write_whole(&change, 128, &mut batch.bytes).unwrap();
+            entry.body = start..batch.bytes.len();
+        }
+        timeline.append(&[batch]).unwrap();
+        most = most.max(timeline.file.waiting());
+    }
+    assert!(most <= 2 * KEYS * UPDATES as usize, "{most} changes wait");
     timeline.close().unwrap();
-    assert_eq!(Timeline::create_or_open(&path, OPTIONS).unwrap().positions().unwrap()[0].sequence, 10);
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.verify(|_| {}).unwrap(), []);
+    assert_eq!(reader.rows(&Filter::default()).unwrap().count(), 10 * KEYS * UPDATES as usize);
 }
 
 #[test]
