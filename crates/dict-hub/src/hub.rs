@@ -589,8 +589,7 @@ impl Hub {
             return;
         }
         peer.alarm = NEVER;
-        peer.decoder.release();
-        peer.connection.output.release();
+        peer.give_up_empty();
         match peer.connection.check(now.instant) {
             Ok(()) => self.watch_silence(index),
             Err(error) => self.fail(now, index, &error),

@@ -219,8 +219,11 @@ impl Journal {
     /// Events kept for loggers that are away.
     const EVENTS: usize = 100_000;
 
-    /// Bytes that they take at most, whatever the spool may be.
+    /// Bytes that they take at most, however large the spool may be: so many that a `u32` tells where each begins.
     const BYTES: usize = 1 << 31;
+
+    /// Bytes of an entry's time.
+    const TIME: usize = size_of::<i64>();
 
     /// So many bytes of events are not worth giving back.
     const SMALL: usize = 64 << 10;
@@ -306,7 +309,7 @@ impl Journal {
         let packed = packed::pack(patch, self.limits.depth);
         let most = self.limits.spool.min(Self::BYTES);
         while !self.entries.is_empty()
-            && (self.entries.len() >= Self::EVENTS || self.packed.len() + packed.len() > most)
+            && (self.entries.len() >= Self::EVENTS || self.packed.len() + Self::TIME + packed.len() > most)
         {
             self.remove_oldest();
         }
@@ -494,6 +497,73 @@ impl Source {
             acked: 0,
             announce_ack: false,
             due: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(number: i64) -> Event<'static> {
+        Event::Message { from: "a", to: "b", encoding: "json", value: number.into() }
+    }
+
+    fn number_of(patch: &[u8]) -> i64 {
+        let patch = Patch::parse(patch, 8).unwrap();
+        let (_, details) = patch.set().next().unwrap();
+        details.as_dictionary().unwrap().decode().get("value").unwrap().as_i64().unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_is_found_wherever_the_count_of_bytes_stands_and_the_oldest_goes() {
+        let mut journal = Journal::new(Limits { spool: 1_000, ..Limits::default() });
+        // Soon the bytes of this run are more than can be counted.
+        journal.removed = u32::MAX - 300;
+        for number in 1..=100 {
+            journal.event(Time::from_nanos(number), note(number));
+            assert!(journal.packed.len() <= 1_000);
+            for sequence in journal.first()..=journal.sequence() {
+                let (time, patch) = journal.entry(sequence).unwrap();
+                assert_eq!((time.as_nanos(), number_of(&patch)), (sequence as i64, sequence as i64));
+            }
+        }
+        assert!(journal.first() > 50 && journal.removed < 10_000, "{} {}", journal.first(), journal.removed);
+        assert!(journal.entry(journal.first() - 1).is_none() && journal.entry(101).is_none());
+        journal.release(100);
+        assert_eq!((journal.first(), journal.packed.len()), (101, 0));
+    }
+
+    #[test]
+    fn every_kind_of_event_is_packed() {
+        let identity = Some("i");
+        let (value, result) = (|| Value::from(1), Value::from(2));
+        let events = [
+            Event::Opened { client: "a", identity, address: "b", product: "c" },
+            Event::Closed { client: "a", identity: None, address: "b", reason: "c" },
+            Event::Online { source: "a", client: "b", identity },
+            Event::Offline { source: "a", client: "b", identity: None, reason: "c" },
+            Event::Message { from: "a", to: "b", encoding: "c", value: value() },
+            Event::Request {
+                from: "a",
+                to: "b",
+                action: "c",
+                value: value(),
+                outcome: "d",
+                result,
+                duration_ns: 3,
+            },
+            Event::Clock { client: "a", offset: -1, uncertainty: 2 },
+            Event::Note { from: "a", text: "b" },
+            Event::Alarm { text: "a" },
+        ];
+        for event in events {
+            let (kind, details) = event.into_entry();
+            let journal = Journal::new(Limits::default());
+            let patch = journal.patch(&[], kind, &details.into()).unwrap();
+            let packed = packed::pack(patch.clone(), journal.limits.depth);
+            assert_ne!(packed[0], 0, "{kind} is kept as it is");
+            assert_eq!(packed::unpack(packed, journal.limits.depth), patch);
         }
     }
 }

@@ -4,8 +4,8 @@
 //! Either 0 and the patch as it is; or how many pairs the event's dictionary has, the word for its kind, and for each
 //! pair the word for its key and the value as MessagePack.
 
-use dict_protocol::change::{Patch, PatchBuilder};
-use dict_protocol::encoding::messagepack::{Reader, write_map_len, write_text};
+use dict_protocol::change::Patch;
+use dict_protocol::encoding::messagepack::{Reader, write_array_len, write_map_len, write_text};
 
 /// Known by their places. They stand in memory alone, so they may change from one program to the next.
 const WORDS: [&str; 24] = [
@@ -35,14 +35,12 @@ const WORDS: [&str; 24] = [
     "value",
 ];
 
-/// Packs a patch.
-pub(crate) fn pack(patch: Vec<u8>, depth: usize) -> Vec<u8> {
-    pack_event(&patch, depth).unwrap_or_else(|| as_is(patch))
-}
-
-fn as_is(mut patch: Vec<u8>) -> Vec<u8> {
-    patch.insert(0, 0);
-    patch
+/// Packs a patch that this program made, in the form in which it writes MessagePack.
+pub(crate) fn pack(mut patch: Vec<u8>, depth: usize) -> Vec<u8> {
+    pack_event(&patch, depth).unwrap_or_else(|| {
+        patch.insert(0, 0);
+        patch
+    })
 }
 
 fn pack_event(patch: &[u8], depth: usize) -> Option<Vec<u8>> {
@@ -71,23 +69,23 @@ pub(crate) fn unpack(mut packed: Vec<u8>, depth: usize) -> Vec<u8> {
 }
 
 fn unpack_event(packed: &[u8], depth: usize) -> Option<Vec<u8>> {
-    let [pairs, kind, entries @ ..] = packed else { return None };
-    let mut details = Vec::with_capacity(4 * packed.len());
-    write_map_len((*pairs).into(), &mut details);
-    let mut entries = entries;
-    for _ in 0..*pairs {
-        let (key, rest) = entries.split_first()?;
+    /// More than a word and what stands before it.
+    const WORD: usize = 16;
+    let (&[pairs, kind], mut entries) = packed.split_first_chunk()?;
+    let mut patch = Vec::with_capacity(packed.len() + WORD * (usize::from(pairs) + 1));
+    // Nothing is removed, one key is set.
+    write_array_len(0, &mut patch);
+    write_map_len(1, &mut patch);
+    write_text(WORDS.get(usize::from(kind))?, &mut patch).ok()?;
+    write_map_len(pairs.into(), &mut patch);
+    for _ in 0..pairs {
+        let (&key, rest) = entries.split_first()?;
         let mut reader = Reader::new(rest);
         let value = reader.raw_value(depth).ok()?;
-        write_text(WORDS.get(usize::from(*key))?, &mut details).ok()?;
-        details.extend_from_slice(value.as_bytes());
+        write_text(WORDS.get(usize::from(key))?, &mut patch).ok()?;
+        patch.extend_from_slice(value.as_bytes());
         entries = reader.remaining();
     }
-    let details = Reader::new(&details).raw_value(depth).ok()?;
-    let mut patch = Vec::new();
-    let mut builder = PatchBuilder::new(depth, &mut patch);
-    builder.set_raw(WORDS.get(usize::from(*kind))?, details).ok()?;
-    builder.finish().ok()?;
     Some(patch)
 }
 
@@ -97,6 +95,7 @@ fn word(text: &str) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use dict_protocol::change::PatchBuilder;
     use dict_protocol::dictionary;
     use dict_protocol::value::{Dictionary, Value};
 

@@ -89,6 +89,17 @@ pub(crate) struct Dealings {
     pub(crate) asked_bytes: usize,
 }
 
+impl Dealings {
+    fn is_over(&self) -> bool {
+        let Self { writes, watches, reserved, letters, handles, asked, asked_bytes } = self;
+        writes.is_empty()
+            && watches.is_empty()
+            && letters.is_empty()
+            && handles.is_empty()
+            && (*reserved, *asked, *asked_bytes) == (0, 0, 0)
+    }
+}
+
 /// Who a connection is, besides the token that it may send: few have any.
 #[derive(Debug)]
 pub(crate) enum Proof {
@@ -270,8 +281,20 @@ impl Peer {
         self.due = None;
     }
 
-    /// Gives up buffers that are empty, if nothing has come or gone but what every connection has: it may be idle for days.
-    /// Whoever writes, watches, asks, answers or listens keeps its buffers until the next look at its silence.
+    /// Gives up what is empty, since it may be idle for days.
+    pub(crate) fn give_up_empty(&mut self) {
+        self.decoder.release();
+        self.connection.output.release();
+        if self.owed() == 0 {
+            self.due = None;
+        }
+        if self.dealings().is_over() {
+            self.dealings = None;
+        }
+    }
+
+    /// The same when something was written, if nothing has come or gone but what every connection has. Whoever writes,
+    /// watches, asks, answers or listens keeps its buffers until the next look at its silence.
     pub(crate) fn rest(&mut self) {
         let is_idle = self.dealings.is_none()
             && self.subscriptions.iter().all(|subscription| subscription.mode != Mode::Messages);
@@ -454,6 +477,28 @@ impl std::ops::IndexMut<PeerIndex> for Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_over_is_given_up_and_what_is_not_stays() {
+        let mut peers = Peers::default();
+        let now = Now { instant: Instant::from_nanos(0), time: Time::from_nanos(0) };
+        let index = peers.open(now, "[::1]:1", &Limits::default());
+        let peer = &mut peers[index];
+        peer.dealings_mut().watches.push(7);
+        peer.dealings_mut().asked = 1;
+        peer.owe(Due::Source(7));
+        peer.give_up_empty();
+        assert_eq!((peer.owed(), peer.dealings().watches.len()), (1, 1));
+
+        assert!(matches!(peer.next_due(), Some(Due::Source(7))));
+        peer.stop_watching(7);
+        peer.give_up_empty();
+        assert!(peer.due.is_none() && peer.dealings.is_some(), "it still waits for an answer");
+
+        peer.dealings_mut().asked = 0;
+        peer.give_up_empty();
+        assert!(peer.dealings.is_none());
+    }
 
     #[test]
     fn an_idle_connection_is_small() {
