@@ -16,6 +16,7 @@ use crate::ahead::{self, Batch};
 use crate::arguments::{ExportArguments, ExportFormat, RowFormat};
 use crate::progress::Progress;
 use crate::show::RowWriter;
+use crate::written_back::WrittenBack;
 
 pub(crate) fn run(arguments: ExportArguments) -> Result<()> {
     let ExportArguments { timeline, filter, output, force, format, wide, every } = arguments;
@@ -36,7 +37,7 @@ pub(crate) fn run(arguments: ExportArguments) -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     on_interrupt(move || flag.store(true, Ordering::Relaxed))?;
-    let out = Interruptible { inner: aside.file.as_file(), interrupted };
+    let out = Interruptible { inner: WrittenBack::new(aside.file.as_file()), interrupted };
     export.write(BufWriter::with_capacity(1 << 20, out), Some(&Progress::new()))?;
     aside.keep(force)
 }
@@ -146,7 +147,7 @@ impl File {
 
 /// A file that takes nothing more once the person has pressed Ctrl-C.
 struct Interruptible<'a> {
-    inner: &'a fs::File,
+    inner: WrittenBack<'a>,
     interrupted: Arc<AtomicBool>,
 }
 

@@ -17,6 +17,7 @@ mod serve;
 mod show;
 mod state;
 mod verify;
+mod written_back;
 
 use std::process::ExitCode;
 

@@ -57,6 +57,19 @@ fn expected(every: &[Row], filter: &Filter) -> Vec<String> {
     }
 }
 
+/// One row, and then the others by slices.
+fn in_slices(reader: &Reader, filter: &Filter) -> Vec<String> {
+    let mut rows = reader.rows(filter).unwrap();
+    let mut found: Vec<Row> = rows.next().map(Result::unwrap).into_iter().collect();
+    while let Some(slice) = rows.next_slice() {
+        let slice = slice.unwrap();
+        assert!(slice.is_empty() || slice.last().unwrap().n == Some(rows.position()));
+        found.extend(slice);
+    }
+    assert!(rows.next_slice().is_none() && rows.next().is_none());
+    found.iter().map(short).collect()
+}
+
 #[test]
 fn each_way_of_reading_gives_the_same_rows() {
     let (place, mut timeline) = mixed();
@@ -85,6 +98,7 @@ fn each_way_of_reading_gives_the_same_rows() {
                             let (sources, keys, kinds) = (sources.clone(), keys.clone(), kinds.clone());
                             let filter = Filter { sources, keys, kinds, since, until, after, limit };
                             assert_eq!(shorts(&reader, &filter), expected(&every, &filter), "{filter:?}");
+                            assert_eq!(in_slices(&reader, &filter), expected(&every, &filter), "{filter:?}");
                         }
                     }
                 }

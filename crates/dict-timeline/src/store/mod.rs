@@ -93,7 +93,7 @@ impl Timeline {
     /// newest file.
     ///
     /// If it was not closed cleanly, what its log holds is brought into the database and synced before this returns, so
-    /// that whatever [`positions`](Self::positions) says is on the disk. That can take a second or two.
+    /// that whatever [`positions`](Self::positions) says is on the disk. That can take some seconds.
     ///
     /// # Errors
     ///
