@@ -19,12 +19,11 @@ impl<'a> WrittenBack<'a> {
         Self { file, new: 0, syncing: None }
     }
 
-    fn begin(&mut self) -> io::Result<()> {
-        let file = self.file.try_clone()?;
+    fn begin(&mut self) {
         self.new = 0;
-        // Where the system gives no thread, the end is waited for longer.
-        self.syncing = thread::Builder::new().spawn(move || file.sync_data()).ok();
-        Ok(())
+        // Where the system gives no thread, or no descriptor, the end is waited for longer.
+        let syncing = |file: File| thread::Builder::new().spawn(move || file.sync_data());
+        self.syncing = self.file.try_clone().and_then(syncing).ok();
     }
 
     /// Waits for what is on its way. That it failed is told only once, here.
@@ -40,7 +39,7 @@ impl Write for WrittenBack<'_> {
         self.new += written as u64;
         if self.new >= MANY && self.syncing.as_ref().is_none_or(JoinHandle::is_finished) {
             self.finish()?;
-            self.begin()?;
+            self.begin();
         }
         Ok(written)
     }

@@ -528,7 +528,7 @@ impl Hub {
         let (client, address) = (Box::<str>::from(peer.name()), Box::<str>::from(peer.address()));
         let was_logger = peer.is_logger();
         peer.subscriptions.clear();
-        peer.forgive();
+        peer.due = None;
         let (writes, watches) = (peer.take_writes(), peer.take_watches());
         self.peers.touch(index);
         self.peers.forget_name(index);

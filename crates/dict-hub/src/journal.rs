@@ -505,7 +505,7 @@ impl Source {
 mod tests {
     use super::*;
 
-    fn note(number: i64) -> Event<'static> {
+    fn message(number: i64) -> Event<'static> {
         Event::Message { from: "a", to: "b", encoding: "json", value: number.into() }
     }
 
@@ -521,7 +521,7 @@ mod tests {
         // Soon the bytes of this run are more than can be counted.
         journal.removed = u32::MAX - 300;
         for number in 1..=100 {
-            journal.event(Time::from_nanos(number), note(number));
+            journal.event(Time::from_nanos(number), message(number));
             assert!(journal.packed.len() <= 1_000);
             for sequence in journal.first()..=journal.sequence() {
                 let (time, patch) = journal.entry(sequence).unwrap();

@@ -276,11 +276,6 @@ impl Peer {
         self.due.as_mut()?.pop_front()
     }
 
-    /// It is to be sent nothing of all that any more.
-    pub(crate) fn forgive(&mut self) {
-        self.due = None;
-    }
-
     /// Gives up what is empty, since it may be idle for days.
     pub(crate) fn give_up_empty(&mut self) {
         self.decoder.release();
